@@ -1,0 +1,59 @@
+"""The seam of the Retrieve stage: what a retriever is given, what it gives, and what an embedder is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """The best labels for one document in one lane, best first.
+
+    Attributes:
+        labels: Positions in the taxonomy, int32, shape (k,).
+        scores: float32, shape (k,), not increasing; ties are broken by position.
+        queries: Index of the query that gave each score, int32, shape (k,).
+    """
+
+    labels: NDArray[np.int32]
+    scores: NDArray[np.float32]
+    queries: NDArray[np.int32]
+
+
+class Retriever(Protocol):
+    """Finds labels for queries."""
+
+    name: str
+
+    def retrieve(self, queries: Sequence[Sequence[str]], k: int) -> list[Hits]:
+        """Find the best labels for each document's queries.
+
+        Args:
+            queries: For each document its queries (none, one or many). A label's score is the maximum over them.
+            k: How many labels a document gets at most; labels without any score are left out.
+
+        Returns:
+            One `Hits` per document, in order. What a document gets does not depend on the others in the batch.
+        """
+        ...
+
+
+class Embedder(Protocol):
+    """Turns texts into unit vectors.
+
+    Attributes:
+        name: What the user calls it: ``minilm``.
+        fingerprint: Changes whenever the same text would get another vector; part of every cache key.
+    """
+
+    name: str
+    fingerprint: str
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed texts: shape (n, d), rows of length 1. A text's vector does not depend on the others in the call."""
+        ...
