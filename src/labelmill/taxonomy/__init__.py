@@ -1,1 +1,11 @@
-"""."""
+"""The label space: read from a file, check, restrict, search, write."""
+
+from __future__ import annotations
+
+from labelmill.taxonomy.checks import CheckReport, check
+from labelmill.taxonomy.model import Taxonomy
+from labelmill.taxonomy.problems import Problem
+from labelmill.taxonomy.search import Match, show
+from labelmill.taxonomy.writer import write_jsonl
+
+__all__ = ["CheckReport", "Match", "Problem", "Taxonomy", "check", "show", "write_jsonl"]
