@@ -266,7 +266,8 @@ def _publish(artifact: Artifact, files: Path) -> None:
 def _pip_message(artifact: Artifact, log: str) -> str:
     """Say in one line why pip brought nothing, without its addresses' credentials."""
     if "No space left on device" in log:
-        return f"{artifact.name}: no space left for {artifact.requirement} ({artifact.size_bytes / 10**6:.0f} MB). Free some space"
+        size = f"{artifact.size_bytes / 10**6:.0f} MB"
+        return f"{artifact.name}: no space left for {artifact.requirement} ({size}). Free some space"
     if re.search(r"Retrying \(|[Cc]onnection|NewConnectionError|Name or service not known|timed out", log):
         return (
             f"{artifact.name}: pip cannot reach its index for {artifact.requirement}. Check the network and pip's "
