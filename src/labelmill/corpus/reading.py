@@ -1,0 +1,107 @@
+"""A corpus as a stream of documents, from any mixture of files; what cannot be read is a failure in its place."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+from labelmill.corpus.delimited import read_delimited
+from labelmill.corpus.fields import Fields, unreadable
+from labelmill.corpus.folder import read_folder, read_text
+from labelmill.corpus.jsonl import read_jsonl
+from labelmill.corpus.parquet import read_parquet
+from labelmill.errors import CorpusError
+from labelmill.records import Document, Failure
+
+_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".txt")
+_GZIPPED = (".jsonl", ".ndjson", ".csv", ".tsv", ".txt")
+
+
+def read_documents(
+    paths: str | Path | Sequence[str | Path],
+    *,
+    id_field: str = "id",
+    text_field: str = "text",
+    labels_field: str = "labels",
+    limit: int | None = None,
+) -> Iterator[Document | Failure]:
+    """Stream the documents of a corpus, in order; memory holds one batch of them and 12 bytes of each id.
+
+    Each row of the corpus gives exactly one `Document` or one `Failure`: no id, a repeated id, no text, a value of the
+    wrong type, bytes that are not UTF-8, a line that cannot be parsed. A repeated id fails under its ``file:line``, for
+    the id itself belongs to the document that had it first.
+
+    Args:
+        paths: JSONL, CSV, TSV (each also ``.gz``) or Parquet files, folders of text files, single text files, or ``-``
+            for JSONL on standard input.
+        id_field: What the files call the id.
+        text_field: What they call the text.
+        labels_field: What they call the gold labels, if there are any.
+        limit: How many rows to read at most, failures among them.
+
+    Raises:
+        CorpusError: At once, for a path that is not there, given twice, or of an unknown format; while reading, for a
+            file without documents, without the text field, or damaged.
+    """
+    given = [paths] if isinstance(paths, str | Path) else list(paths)
+    sources = [None if str(path) == "-" else Path(path) for path in given]
+    _check(sources)
+    return islice(_unique(sources, Fields(id_field, text_field, labels_field)), limit)
+
+
+def _check(sources: Sequence[Path | None]) -> None:
+    if not sources:
+        raise CorpusError("no corpus is named", remedy="Name a file, a folder, or - for standard input.")
+    seen: set[Path | None] = set()
+    for path in sources:
+        resolved = path and path.resolve()
+        if resolved in seen:
+            raise CorpusError("this is named twice", path=path or "-", remedy="Name it once.")
+        seen.add(resolved)
+        if path is None or path.is_dir():
+            continue
+        if not path.exists():
+            raise CorpusError("there is no such file or folder", path=path, remedy="Check the path.")
+        if _suffix(path) not in (_GZIPPED if path.suffix.lower() == ".gz" else _SUFFIXES):
+            remedy = f"Use one of {', '.join(_SUFFIXES)}, a folder of .txt files, or - for JSONL on standard input."
+            raise CorpusError(f"a corpus is not read from {path.suffix or 'such a file'}", path=path, remedy=remedy)
+
+
+def _suffix(path: Path) -> str:
+    return (Path(path.stem) if path.suffix.lower() == ".gz" else path).suffix.lower()
+
+
+def _unique(sources: Sequence[Path | None], fields: Fields) -> Iterator[Document | Failure]:
+    """Read source after source and fail what bears the id of an earlier row."""
+    seen: set[bytes] = set()
+    for path in sources:
+        empty = True
+        for row in _rows(path, fields):
+            empty = False
+            row_id = row.id if isinstance(row, Document) else row.document
+            # 12 bytes: among a billion ids, two that collide by chance are less likely than 1 in 10^10.
+            digest = hashlib.blake2b(row_id.encode(), digest_size=12).digest()
+            if digest in seen:
+                yield unreadable(row.source, "duplicate-id", f"the id {row_id!r} is that of an earlier document")
+            else:
+                seen.add(digest)
+                yield row
+        if empty:
+            raise CorpusError("it holds no documents", path=path or "stdin", remedy="Name a file that does.")
+
+
+def _rows(path: Path | None, fields: Fields) -> Iterator[Document | Failure]:
+    if path is None:
+        return read_jsonl(None, fields)
+    if path.is_dir():
+        return read_folder(path)
+    suffix = _suffix(path)
+    if suffix == ".parquet":
+        return read_parquet(path, fields)
+    if suffix in {".csv", ".tsv"}:
+        return read_delimited(path, "," if suffix == ".csv" else "\t", fields)
+    if suffix == ".txt":
+        return iter([read_text(path, path.name)])
+    return read_jsonl(path, fields)
