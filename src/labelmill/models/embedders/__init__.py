@@ -1,1 +1,9 @@
-"""."""
+"""Embedders: texts to unit vectors, one file for each kind, and how a user names one."""
+
+from __future__ import annotations
+
+from labelmill.models.embedders.base import Embedder
+from labelmill.models.embedders.loading import load_embedder
+from labelmill.models.embedders.memo import MemoEmbedder
+
+__all__ = ["Embedder", "MemoEmbedder", "load_embedder"]

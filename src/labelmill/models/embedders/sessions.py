@@ -12,12 +12,13 @@ _MOST_THREADS = 8
 """The products of small models are too short to share among more."""
 
 
-def open_session(model: Path | bytes, what: str, *, custom_operators: bool = False) -> Any:
+def open_session(model: Path | bytes, what: str, *, threads: int = 0, custom_operators: bool = False) -> Any:
     """Open an `onnxruntime.InferenceSession`.
 
     Args:
         model: A file, or a serialised model.
         what: Who needs it, for messages: ``the embedder 'minilm'``.
+        threads: How many share one call; 0 for the cores that there are.
         custom_operators: Whether the graph uses the operators of onnxruntime-extensions.
 
     Raises:
@@ -34,7 +35,7 @@ def open_session(model: Path | bytes, what: str, *, custom_operators: bool = Fal
             options.register_custom_ops_library(get_library_path())
     except ImportError as error:
         raise MissingExtraError(what, "local") from error
-    options.intra_op_num_threads = min(available_cores(), _MOST_THREADS)
+    options.intra_op_num_threads = threads or min(available_cores(), _MOST_THREADS)
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors; a warning for every constant that an optimisation made needless is no news
     try:
