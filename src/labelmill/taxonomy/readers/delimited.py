@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -94,7 +95,7 @@ def split_cell(cell: str) -> list[str]:
         return []
     if cell.startswith("[") and cell[1:].lstrip().startswith('"'):
         return _json_list(cell)
-    parts = cell.splitlines() if "\n" in cell or "\r" in cell else cell.split("|")
+    parts = re.split(r"[\r\n]+", cell) if "\n" in cell or "\r" in cell else cell.split("|")
     return [part.strip() for part in parts if part.strip()]
 
 

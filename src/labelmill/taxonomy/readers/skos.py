@@ -19,15 +19,16 @@ from labelmill.taxonomy.readers.markup import entity_problem, subject_lines
 from labelmill.taxonomy.readers.text import open_bytes
 
 _SKOS = "http://www.w3.org/2004/02/skos/core#"
-_FORMATS = {".ttl": "turtle", ".nt": "nt"}
+_FORMATS = {".ttl": "Turtle", ".nt": "N-Triples"}  # every other suffix is RDF/XML
+_PARSERS = {"RDF/XML": "xml", "Turtle": "turtle", "N-Triples": "nt"}
 
 
 def read_skos(path: Path, language: str) -> Iterator[Entry]:
     """Read the concepts of a SKOS vocabulary.
 
     A concept's name is its ``prefLabel`` in the language, else without a language, else in the alphabetically first
-    one; its aliases are the ``altLabel`` and ``hiddenLabel`` of the name's language, its description the ``definition``
-    or ``scopeNote``, its parents those of ``broader`` and of ``narrower`` read backwards.
+    one. Its aliases are the ``altLabel`` and ``hiddenLabel`` in the same language, the wanted one or none, its
+    description is the ``definition`` or ``scopeNote``. Parents are ``broader``, and ``narrower`` read backwards.
 
     Raises:
         MissingExtraError: rdflib is not installed.
@@ -35,7 +36,7 @@ def read_skos(path: Path, language: str) -> Iterator[Entry]:
     suffix = Path(path.stem).suffix if path.suffix.lower() == ".gz" else path.suffix
     with open_bytes(path) as binary:
         data = binary.read()
-    graph = _parsed(data, _FORMATS.get(suffix.lower(), "xml"))
+    graph = _parsed(data, _FORMATS.get(suffix.lower(), "RDF/XML"))
     if isinstance(graph, Problem):
         yield graph
         return
@@ -59,15 +60,15 @@ def _parsed(data: bytes, form: str) -> Any:
         import rdflib
     except ImportError:
         raise MissingExtraError("Reading SKOS", "skos") from None
-    if form == "xml" and (problem := entity_problem(data)):
+    if form == "RDF/XML" and (problem := entity_problem(data)):
         return problem
     graph = rdflib.Graph()
     try:
         with _silenced("rdflib"):
-            graph.parse(data=data, format=form)
+            graph.parse(data=data, format=_PARSERS[form])
     except Exception as reason:  # noqa: BLE001 - rdflib's parsers raise anything on text that is not theirs
         line = _line_of(reason)
-        text = " ".join(str(reason).split()) or type(reason).__name__
+        text = " ".join(str(reason).partition(" at ^")[0].split()) or type(reason).__name__
         return error("unreadable", f"this is not {form}: {quote(text, 120)}", line, "Export the vocabulary again.")
     return graph
 
