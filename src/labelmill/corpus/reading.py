@@ -60,13 +60,21 @@ def _check(sources: Sequence[Path | None]) -> None:
         if resolved in seen:
             raise CorpusError("this is named twice", path=path or "-", remedy="Name it once.")
         seen.add(resolved)
-        if path is None or path.is_dir():
-            continue
-        if not path.exists():
-            raise CorpusError("there is no such file or folder", path=path, remedy="Check the path.")
-        if _suffix(path) not in (_GZIPPED if path.suffix.lower() == ".gz" else _SUFFIXES):
-            remedy = f"Use one of {', '.join(_SUFFIXES)}, a folder of .txt files, or - for JSONL on standard input."
-            raise CorpusError(f"a corpus is not read from {path.suffix or 'such a file'}", path=path, remedy=remedy)
+        try:
+            _check_format(path)
+        except OSError as reason:
+            message = f"the file cannot be read ({reason.strerror or reason})"
+            raise CorpusError(message, path=path, remedy="Check the path and its permissions.") from None
+
+
+def _check_format(path: Path | None) -> None:
+    if path is None or path.is_dir():
+        return
+    if not path.exists():
+        raise CorpusError("there is no such file or folder", path=path, remedy="Check the path.")
+    if _suffix(path) not in (_GZIPPED if path.suffix.lower() == ".gz" else _SUFFIXES):
+        remedy = f"Use one of {', '.join(_SUFFIXES)}, a folder of .txt files, or - for JSONL on standard input."
+        raise CorpusError(f"a corpus is not read from {path.suffix or 'such a file'}", path=path, remedy=remedy)
 
 
 def _suffix(path: Path) -> str:

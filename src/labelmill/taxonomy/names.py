@@ -37,7 +37,7 @@ class NameIndex:
         from difflib import get_close_matches
 
         wanted = normalise(text)
-        matches = get_close_matches(wanted, self._alike(wanted), n=1, cutoff=0.6)
+        matches = get_close_matches(wanted, self._alike(wanted), n=1, cutoff=0.7)
         return self._names[self._normalised[matches[0]][0]] if matches else None
 
     def _alike(self, wanted: str) -> set[str]:

@@ -5,6 +5,7 @@ A reader is forgiving about what columns are called and strict about what they h
 
 from __future__ import annotations
 
+import shlex
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -45,19 +46,22 @@ def read_entries(path: Path, *, language: str = "en") -> Iterator[Entry]:
     Raises:
         MissingExtraError: SKOS without rdflib.
     """
+    yield from _guarded(_entries(path, language))
+
+
+def _entries(path: Path, language: str) -> Iterator[Entry]:
     suffix = Path(path.stem).suffix if path.suffix.lower() == ".gz" else path.suffix
-    reader = _READERS.get(suffix.lower())
     if path.is_dir():
         yield error("unreadable", "this is a folder, not a taxonomy file", None, "Name the file in it.")
-    elif reader is None:
+    elif reader := _READERS.get(suffix.lower()):
+        yield from reader(path, language)
+    else:
         remedy = f"Use one of {', '.join(_READERS)}, each also with .gz."
         if suffix.lower() == ".json":
-            remedy = f"Write one JSON object per line: jq -c '.[]' {path.name} > {path.stem}.jsonl"
-        yield error(
-            "unknown-format", f"a taxonomy is not read from {suffix or 'a file without a suffix'}", None, remedy
-        )
-    else:
-        yield from _guarded(reader(path, language))
+            target = shlex.quote(f"{path.stem}.jsonl")
+            remedy = f"Write one JSON object per line: jq -c '.[]' {shlex.quote(path.name)} > {target}"
+        message = f"a taxonomy is not read from {suffix or 'a file without a suffix'}"
+        yield error("unknown-format", message, None, remedy)
 
 
 def _guarded(entries: Iterator[Entry]) -> Iterator[Entry]:
