@@ -88,3 +88,8 @@ def test_the_table_shows_percent_with_intervals_and_what_was_counted():
         "outside the taxonomy, missed: 1",
     ):
         assert expected in text
+
+
+def test_the_table_says_nothing_of_what_did_not_happen():
+    evaluation = evaluate(Rankings.from_lists([[0]], [[True]]), Gold.from_lists([[0]]), n_labels=1, resamples=5)
+    assert render(evaluation).caption == "documents: 1\ngold labels: 1"

@@ -37,6 +37,18 @@ def test_intervals_contain_the_value_and_shrink_with_more_documents():
         assert share < 0.95 if name.startswith("macro") else 0.2 < share < 0.32, (name, share)
 
 
+def test_an_average_over_mostly_rare_labels_lies_well_inside_its_interval():
+    """Resamples miss labels' documents, so they score lower all together; the interval is moved to make up for it."""
+    generator = np.random.default_rng(1)
+    labels = np.minimum(generator.pareto(0.5, (2000, 10)) * 20, 2999).astype(np.int32)
+    gold = np.concatenate([labels[:, [0, 4]], generator.integers(0, 3000, (2000, 2))], axis=1)
+    chosen = np.broadcast_to(np.arange(10) < 3, labels.shape)
+    metrics = evaluate(Rankings(labels, chosen), Gold.from_lists(gold.tolist()), n_labels=3000, resamples=200).metrics
+    for name in ("macro_f1", "macro_precision", "macro_recall"):
+        interval = metrics[name]
+        assert 0.25 < (interval.value - interval.low) / (interval.high - interval.low) < 0.75, name
+
+
 def test_the_same_seed_gives_the_same_intervals_and_another_seed_others():
     assert measure(50, seed=3) == measure(50, seed=3)
     assert measure(50, seed=3).metrics["rp@5"] != measure(50, seed=4).metrics["rp@5"]

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, ndcg_score, precision_score, recall_score
 
@@ -104,6 +104,7 @@ def test_an_unresolved_gold_label_counts_as_missed():
     assert (outside.labels_outside_taxonomy, missed.labels_outside_taxonomy) == (1, 0)
 
 
+@settings(deadline=None)
 @given(documents)
 def test_ranking_metrics_follow_their_definitions(drawn):
     ranked, flags, gold = split(drawn)
@@ -114,18 +115,20 @@ def test_ranking_metrics_follow_their_definitions(drawn):
             assert got[name] == pytest.approx(np.mean([scores[name] for scores in expected]))
 
 
+@settings(deadline=None)
 @given(documents)
 def test_every_metric_is_a_fraction_and_its_interval_is_one_too(drawn):
     ranked, flags, gold = split(drawn)
     evaluation = measure(ranked, gold, flags)
     for interval in evaluation.metrics.values():
         assert 0 <= interval.low <= interval.high <= 1
-        assert 0 <= interval.value <= 1 + 1e-12
+        assert 0 <= interval.value <= 1
     for k in (1, 2, 5, 10):
         assert evaluation.metrics[f"rp@{k}"].value >= evaluation.metrics[f"p@{k}"].value - 1e-12
         assert evaluation.metrics[f"rp@{k}"].value >= evaluation.metrics[f"r@{k}"].value - 1e-12
 
 
+@settings(deadline=None)
 @given(st.lists(st.sets(st.integers(0, N_LABELS - 1), min_size=1, max_size=10), min_size=1, max_size=6))
 def test_predicting_exactly_the_gold_labels_is_perfect(gold):
     """All metrics are 1 but those that k itself bounds."""
@@ -136,6 +139,7 @@ def test_predicting_exactly_the_gold_labels_is_perfect(gold):
     assert got["r@10"] == pytest.approx(1)
 
 
+@settings(deadline=None)
 @given(documents, st.randoms(use_true_random=False))
 def test_the_order_of_the_documents_changes_nothing(drawn, random):
     shuffled = list(drawn)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelmill.eval import Gold, Rankings
@@ -28,6 +28,7 @@ def test_padding_between_labels_is_moved_behind_them():
     assert rankings.selected.tolist() == [[True, False, False, False]], "padding is never selected"
 
 
+@settings(deadline=None)
 @given(rows)
 def test_rankings_agree_with_a_dictionary_of_first_places(labels):
     """Repetitions and padding go as in an ordered dictionary, whatever the rows."""
@@ -38,6 +39,7 @@ def test_rankings_agree_with_a_dictionary_of_first_places(labels):
         assert [label for label, flag in zip(kept, chosen, strict=True) if flag] == [x for x in expected if x % 2 == 0]
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(-4, 6).filter(lambda label: label != -1), max_size=8), max_size=6))
 def test_gold_counts_a_label_once_per_document(labels):
     gold = Gold.from_lists(labels)

@@ -66,7 +66,8 @@ def bootstrap(
     if resamples < 1:
         raise InputError(f"{resamples} bootstrap resamples give no interval", remedy="Ask for at least 1.")
     once = np.ones((1, documents))
-    values = np.concatenate([statistic(once) for statistic in statistics], axis=1)[0]
+    # A weighted mean of ones can come out one part in 10^16 above 1.
+    values = np.clip(np.concatenate([statistic(once) for statistic in statistics], axis=1)[0], 0.0, 1.0)
     widest = max(statistic.width for statistic in statistics)
     batch = max(1, cells // max(documents, widest))
     samples = np.concatenate(
