@@ -39,14 +39,13 @@ class MemoEmbedder:
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts as the embedder itself does: shape (n, d), in order."""
-        distinct = dict.fromkeys(texts)
-        known = {text: self._memory[text] for text in distinct if text in self._memory}
-        unknown = [text for text in distinct if text not in known]
-        fresh = self._embedder.embed(unknown)
-        rows = known | dict(zip(unknown, fresh, strict=True))
-        vectors = np.empty((len(texts), fresh.shape[1]), dtype=np.float32)
-        for place, text in enumerate(texts):
-            vectors[place] = rows[text]
+        rows = {text: self._memory[text] for text in dict.fromkeys(texts) if text in self._memory}
+        unknown = [text for text in dict.fromkeys(texts) if text not in rows]
+        if not texts:
+            return self._embedder.embed([])  # it knows the width
+        if unknown:
+            rows.update(zip(unknown, self._embedder.embed(unknown), strict=True))
+        vectors = np.stack([rows[text] for text in texts])
         self._remember(rows)
         return vectors
 

@@ -75,6 +75,7 @@ class ServerEmbedder:
             return self._embed_batch(["x"])[:0]
         clean = [encodable(text) or " " for text in texts]  # servers refuse the empty text
         batches = [clean[start : start + self._batch_size] for start in range(0, len(clean), self._batch_size)]
+        _ = self._client  # made here, once; the threads share it
         with ThreadPoolExecutor(max_workers=min(self._concurrency, len(batches))) as pool:
             parts = list(pool.map(self._embed_batch, batches))
         if len({part.shape[1] for part in parts}) > 1:
@@ -82,6 +83,12 @@ class ServerEmbedder:
                 f"{self.url} answered vectors of several lengths. Check that one model serves the name."
             )
         return np.concatenate(parts)
+
+    def close(self) -> None:
+        """Close the connections; the next text opens new ones."""
+        if "_client" in self.__dict__:
+            self._client.close()
+            del self._client
 
     def _embed_batch(self, texts: list[str]) -> NDArray[np.float32]:
         """Embed what fits into one request; where that is rejected, one text at a time, cut as needed."""
