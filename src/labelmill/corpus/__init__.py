@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from labelmill.corpus.chunking import chunk
+from labelmill.corpus.counting import count_documents
 from labelmill.corpus.reading import read_documents
 
-__all__ = ["chunk", "read_documents"]
+__all__ = ["chunk", "count_documents", "read_documents"]

@@ -47,11 +47,11 @@ def read_documents(
     """
     given = [paths] if isinstance(paths, str | Path) else list(paths)
     sources = [None if str(path) == "-" else Path(path) for path in given]
-    _check(sources)
+    check_sources(sources)
     return islice(_unique(sources, Fields(id_field, text_field, labels_field)), limit)
 
 
-def _check(sources: Sequence[Path | None]) -> None:
+def check_sources(sources: Sequence[Path | None]) -> None:
     if not sources:
         raise CorpusError("no corpus is named", remedy="Name a file, a folder, or - for standard input.")
     seen: set[Path | None] = set()
@@ -72,12 +72,12 @@ def _check_format(path: Path | None) -> None:
         return
     if not path.exists():
         raise CorpusError("there is no such file or folder", path=path, remedy="Check the path.")
-    if _suffix(path) not in (_GZIPPED if path.suffix.lower() == ".gz" else _SUFFIXES):
+    if suffix_of(path) not in (_GZIPPED if path.suffix.lower() == ".gz" else _SUFFIXES):
         remedy = f"Use one of {', '.join(_SUFFIXES)}, a folder of .txt files, or - for JSONL on standard input."
         raise CorpusError(f"a corpus is not read from {path.suffix or 'such a file'}", path=path, remedy=remedy)
 
 
-def _suffix(path: Path) -> str:
+def suffix_of(path: Path) -> str:
     return (Path(path.stem) if path.suffix.lower() == ".gz" else path).suffix.lower()
 
 
@@ -105,7 +105,7 @@ def _rows(path: Path | None, fields: Fields) -> Iterator[Document | Failure]:
         return read_jsonl(None, fields)
     if path.is_dir():
         return read_folder(path)
-    suffix = _suffix(path)
+    suffix = suffix_of(path)
     if suffix == ".parquet":
         return read_parquet(path, fields)
     if suffix in {".csv", ".tsv"}:

@@ -1,1 +1,1 @@
-"""."""
+"""The wording: task cards, DSPy signatures made from them, and requests as DSPy would send them."""

@@ -24,6 +24,29 @@ class Hits:
     scores: NDArray[np.float32]
     queries: NDArray[np.int32]
 
+    @classmethod
+    def empty(cls) -> Hits:
+        """Nothing found."""
+        return cls(np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.int32))
+
+
+def best_labels(scores: NDArray[np.float32], k: int) -> NDArray[np.intp]:
+    """Select the indexes of the k largest scores, best first, ties by index.
+
+    The cut itself is by (score, index) too, so that the selection is one well-defined set.
+
+    Args:
+        scores: Shape (n,); minus infinity never qualifies.
+        k: How many at most.
+    """
+    if k < len(scores):
+        cut = np.partition(scores, len(scores) - k)[len(scores) - k]
+        chosen = np.flatnonzero(scores >= cut)
+    else:
+        chosen = np.arange(len(scores))
+    chosen = chosen[scores[chosen] > -np.inf]
+    return chosen[np.lexsort((chosen, -scores[chosen]))][:k]
+
 
 class Retriever(Protocol):
     """Finds labels for queries."""

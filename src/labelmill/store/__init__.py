@@ -1,1 +1,7 @@
-"""."""
+"""The DuckDB file: its schema, the one writer of a run, and the readers."""
+
+from labelmill.store.database import Store
+from labelmill.store.reader import RankedLabels, RunSummary
+from labelmill.store.writer import DocumentResult, RunWriter, StageResult
+
+__all__ = ["DocumentResult", "RankedLabels", "RunSummary", "RunWriter", "StageResult", "Store"]

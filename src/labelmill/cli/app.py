@@ -1,0 +1,66 @@
+"""The application: its commands, and the exit codes: 0 done, 1 error in use or data, 2 usage, 3 some documents failed."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from labelmill.cli import evaluation, label, models, taxonomy
+from labelmill.cli.console import fail
+
+app = typer.Typer(
+    name="labelmill",
+    help="Label a corpus against any taxonomy, from fifty tags to a million, with a language model that you host.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    epilog="Exit codes: 0 done, 1 error in use or data, 2 usage, 3 finished with failed documents, 130 interrupted.",
+)
+app.command("label")(label.label)
+app.command("eval")(evaluation.evaluate)
+app.command("export")(evaluation.export)
+app.command("runs")(evaluation.runs)
+app.add_typer(taxonomy.app, name="taxonomy")
+app.add_typer(models.app, name="models")
+
+
+def _version(value: bool) -> None:
+    if value:
+        from labelmill import __version__
+
+        typer.echo(f"labelmill {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
+def run() -> NoReturn:
+    """Run the application and exit with its code; an expected error is one line, never a traceback."""
+    from labelmill.errors import LabelmillError
+
+    # A service manager's stop is an orderly stop, as Ctrl-C is.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        app()
+    except LabelmillError as error:
+        fail(str(error))
+        sys.exit(1)
+    except BrokenPipeError:
+        # `labelmill … | head` is no error.
+        sys.stderr.close()
+        sys.exit(0)
+    except KeyboardInterrupt:
+        fail("interrupted")
+        sys.exit(130)
+    sys.exit(0)

@@ -1,0 +1,94 @@
+"""What all commands print with: results on standard output, everything for people only on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from labelmill.pipelines.batch import RunProgress
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+def say(line: str) -> None:
+    """Tell a person something, on standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def fail(line: str) -> None:
+    """Tell a person what went wrong, in one line."""
+    say(f"labelmill: {' '.join(line.split())}")
+
+
+def put_json(value: Any) -> None:
+    """Print a result for a program."""
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def put_table(table: Table) -> None:
+    """Print a result for a person."""
+    from rich.console import Console
+
+    Console(highlight=False, soft_wrap=not sys.stdout.isatty()).print(table)
+
+
+def duration(seconds: float | None) -> str:
+    """Write seconds as ``1:02:03``; ``-:--`` for unknown."""
+    if seconds is None:
+        return "-:--"
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+class Progress:
+    """One line on standard error that says how far it is: rewritten on a terminal, repeated now and then elsewhere."""
+
+    def __init__(self) -> None:
+        """Show nothing yet."""
+        self._terminal = sys.stderr.isatty()
+        self._last = 0.0
+        self._width = 0
+
+    def show(self, line: str, *, last: bool = False) -> None:
+        """Show a line; where standard error is no terminal, only every ten seconds and at the end."""
+        now = time.monotonic()
+        if self._terminal:
+            print(f"\r{line:<{self._width}}", end="\n" if last else "", file=sys.stderr, flush=True)
+            self._width = 0 if last else len(line)
+        elif last or now - self._last >= _SECONDS_BETWEEN_LINES:
+            self._last = now
+            say(line)
+
+    def end(self) -> None:
+        """Leave a rewritten line as it stands."""
+        if self._terminal and self._width:
+            print(file=sys.stderr, flush=True)
+            self._width = 0
+
+    def building(self, what: str, done: int, total: int) -> None:
+        """Show how far an index or a download is."""
+        self.show(f"{what}: {done:,} of {total:,}", last=done >= total)
+
+    def fetching(self, what: str, done: int, total: int) -> None:
+        """Show how far a download is, in megabytes."""
+        self.show(f"fetching {what}: {done / 1e6:.0f} of {total / 1e6:.0f} MB", last=done >= total)
+
+    def labelling(self, progress: RunProgress) -> None:
+        """Show how far a run is: documents and tokens a second, failures, time to go."""
+        finished = progress.done + progress.failed + progress.skipped
+        total = f" of {progress.total:,}" if progress.total is not None else ""
+        tokens = f", {progress.tokens / max(progress.seconds, 1e-9):,.0f} tokens/s" if progress.calls else ""
+        self.show(
+            f"labelled {finished:,}{total} documents, {progress.rate:.1f}/s{tokens}, {progress.failed:,} failed, "
+            f"{duration(progress.eta_seconds)} to go"
+        )
+
+
+ProgressCallback = Callable[[str, int, int], None]

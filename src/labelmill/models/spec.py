@@ -1,0 +1,45 @@
+"""How a user names a language model: ``none``, ``embedded``, ``MODEL@URL`` or a server's URL alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from labelmill.errors import InputError
+
+_REMEDY = "Use none, embedded, MODEL@http://host:port/v1 or http://host:port/v1."
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A language model as the user named it.
+
+    Attributes:
+        kind: ``none``, ``embedded`` or ``server``.
+        model: The model's name at the server; empty where the server is to be asked.
+        url: The server's base URL with its ``/v1``; empty unless `kind` is ``server``.
+    """
+
+    kind: str
+    model: str = ""
+    url: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> ModelSpec:
+        """Read what the user wrote.
+
+        Raises:
+            InputError: It is none of the forms.
+        """
+        if text in {"none", "embedded"}:
+            return cls(text)
+        model, at, url = text.rpartition("@") if "@http" in text else ("", "", text)
+        if at and not model:
+            raise InputError(f"the language model {text!r} has no model name before '@'", remedy=_REMEDY)
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.netloc:
+            raise InputError(f"unknown language model {text!r}", remedy=_REMEDY)
+        if parts.username or parts.password:
+            # The URL is stored with the run and printed; a key must not travel in it.
+            raise InputError("the language model's URL holds a password", remedy="Set OPENAI_API_KEY instead.")
+        return cls("server", model, url.rstrip("/"))

@@ -1,0 +1,84 @@
+"""From a specification and a taxonomy to a program: loads embedders, opens indexes, words the prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from labelmill.models.embedders import MemoEmbedder, load_embedder
+from labelmill.pipelines.infer import Infer
+from labelmill.pipelines.program import Program
+from labelmill.pipelines.rank import Rank
+from labelmill.pipelines.retrieve import RETRIEVE_VERSION, Lane, Retrieve
+from labelmill.pipelines.spec import ProgramSpec, content_key
+from labelmill.retrievers.base import Embedder, Retriever
+from labelmill.retrievers.index import INDEX_VERSION, Indexes, Progress
+from labelmill.taxonomy import Taxonomy
+
+_REMEMBERED_TEXTS = 200_000
+"""Vectors of queries kept in memory, since windows repeat across documents: about 300 MB of 384 dimensions."""
+
+WEIGHTS = {
+    ("names", "text"): 1.0,
+    ("names", "windows"): 2.0,
+    ("names", "phrases"): 2.0,
+    ("aliases", "text"): 1.0,
+    ("aliases", "windows"): 2.0,
+    ("aliases", "phrases"): 2.0,
+    ("descriptions", "text"): 1.0,
+    ("bm25", "text"): 1.0,
+    ("names.characters", "text"): 1.0,
+    ("aliases.characters", "text"): 1.0,
+    ("aliases.characters", "phrases"): 1.0,
+}
+"""What a lane weighs, by what is searched and the kind of query; there is no lane where nothing is said.
+
+Chosen on validation documents (``benchmarks/esco.py --split val``), in whole numbers, since 136 documents do not tell
+finer ones apart. Learned weights are for programs tuned on gold.
+"""
+
+
+def assemble(
+    spec: ProgramSpec,
+    taxonomy: Taxonomy,
+    *,
+    embedders: Sequence[Embedder] | None = None,
+    progress: Progress | None = None,
+) -> Program:
+    """Make a program.
+
+    Args:
+        spec: What to make.
+        taxonomy: The labels.
+        embedders: In place of those that the specification names, already loaded.
+        progress: Told how far the building of an index is.
+    """
+    loaded = [MemoEmbedder(e, _REMEMBERED_TEXTS) for e in embedders or [load_embedder(e) for e in spec.embedders]]
+    return Program(
+        spec=spec,
+        taxonomy=taxonomy,
+        retrieve=_retrieve(spec, Indexes(taxonomy, progress=progress), loaded),
+        infer=Infer(spec.task) if spec.infer != "windows" else None,
+        rank=Rank(spec.task, spec.listed) if spec.rank == "listwise" else None,
+    )
+
+
+def _retrieve(spec: ProgramSpec, indexes: Indexes, embedders: Sequence[Embedder]) -> Retrieve:
+    kinds = {"windows": ("text", "windows"), "lm": ("text", "phrases"), "both": ("text", "windows", "phrases")}
+    asked = kinds[spec.infer]
+    searched: list[tuple[str, Retriever]] = [
+        (view, indexes.dense(view, embedder))
+        for embedder in embedders
+        for view in ("names", "aliases", "descriptions")
+    ]
+    searched += [("bm25", indexes.bm25())]
+    searched += [(f"{view}.characters", indexes.characters(view)) for view in ("names", "aliases")]
+    lanes = [
+        Lane(retriever, kind, WEIGHTS[what, kind])
+        for what, retriever in searched
+        for kind in asked
+        if (what, kind) in WEIGHTS
+    ]
+    weighed = {lane.name: lane.weight for lane in lanes}
+    return Retrieve(
+        lanes, content_key(RETRIEVE_VERSION, INDEX_VERSION, weighed, [embedder.fingerprint for embedder in embedders])
+    )

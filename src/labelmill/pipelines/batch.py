@@ -1,0 +1,175 @@
+"""The batch run: a corpus through a program into a store, a few batches in flight, each committed as a whole."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelmill.models.client import ChatModel
+from labelmill.pipelines.execution import BatchResult, Execution, document_key
+from labelmill.pipelines.program import Program
+from labelmill.records import Document, Failure
+from labelmill.store import RunWriter
+
+BATCH_DOCUMENTS = 32
+"""Documents of a batch: seconds of work, so that little is lost by a kill and commits cost little."""
+
+
+@dataclass(slots=True)
+class RunProgress:
+    """How far a run is.
+
+    Attributes:
+        done: Documents done in this sitting.
+        skipped: Documents that were done before.
+        failed: Documents that failed in this sitting.
+        total: Documents in all, where known.
+        tokens: Prompt and completion tokens of this sitting.
+        calls: Model calls of this sitting.
+        reused: Answers taken from the store.
+        started: When this sitting began, by `time.monotonic`.
+    """
+
+    done: int = 0
+    skipped: int = 0
+    failed: int = 0
+    total: int | None = None
+    tokens: int = 0
+    calls: int = 0
+    reused: int = 0
+    started: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Of this sitting, so far."""
+        return time.monotonic() - self.started
+
+    @property
+    def rate(self) -> float:
+        """Documents a second in this sitting."""
+        return (self.done + self.failed) / max(self.seconds, 1e-9)
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """Seconds to go at this rate; None where the total is unknown or nothing is done yet."""
+        if self.total is None or not self.done + self.failed:
+            return None
+        return max(self.total - self.done - self.failed - self.skipped, 0) / self.rate
+
+
+OnProgress = Callable[[RunProgress], None]
+
+
+class BatchRun:
+    """Labels a corpus into a store, and takes up where an earlier sitting stopped.
+
+    Args:
+        program: The stages.
+        writer: Where rows go.
+        model: The language model, where the program uses one.
+        concurrency: Model calls in flight at most.
+        retry_failed: Whether documents that failed before are tried again.
+        on_progress: Told after every batch.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        writer: RunWriter,
+        *,
+        model: ChatModel | None = None,
+        concurrency: int = 32,
+        retry_failed: bool = False,
+        on_progress: OnProgress = lambda _: None,
+    ) -> None:
+        """Remember what to run."""
+        self._program = program
+        self._writer = writer
+        self._model = model
+        self._concurrency = concurrency
+        self._in_flight = 2 if model is None else 2 + concurrency // BATCH_DOCUMENTS
+        self._retry_failed = retry_failed
+        self._on_progress = on_progress
+
+    async def run(self, items: Iterable[Document | Failure], total: int | None = None) -> RunProgress:
+        """Label everything that is not done yet.
+
+        Cancelled or failed, it leaves whole batches committed and the run's state at ``interrupted``.
+        """
+        progress = RunProgress(total=total, started=time.monotonic())
+        execution = Execution(
+            self._program, self._model, concurrency=self._concurrency, answers=self._writer.answers
+        )
+        state = "interrupted"
+        try:
+            await self._run_batches(execution, self._batches(items, progress), progress)
+            state = "finished"
+        finally:
+            self._writer.close(state, progress.seconds)
+        return progress
+
+    async def _run_batches(
+        self, execution: Execution, batches: Iterator[list[Document | Failure]], progress: RunProgress
+    ) -> None:
+        running: set[asyncio.Task[None]] = set()
+        try:
+            for batch in batches:
+                running.add(asyncio.create_task(self._run_batch(execution, batch, progress)))
+                if len(running) >= self._in_flight:
+                    running = await _settle(running, asyncio.FIRST_COMPLETED)
+            while running:
+                running = await _settle(running, asyncio.FIRST_COMPLETED)
+        finally:
+            for task in running:
+                task.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.gather(*running, return_exceptions=True)
+
+    async def _run_batch(self, execution: Execution, batch: list[Document | Failure], progress: RunProgress) -> None:
+        documents = [item for item in batch if isinstance(item, Document)]
+        unread = [item for item in batch if isinstance(item, Failure)]
+        result = await execution.label(documents) if documents else BatchResult([], [], [])
+        failures = unread + result.failures
+        await asyncio.to_thread(self._writer.write, result.documents, failures, result.stages)
+        progress.done += len(result.documents)
+        progress.failed += len(failures)
+        progress.calls += len(result.stages)
+        progress.reused += result.reused
+        progress.tokens += sum(stage.prompt_tokens + stage.completion_tokens for stage in result.stages)
+        self._on_progress(progress)
+
+    def _batches(
+        self, items: Iterable[Document | Failure], progress: RunProgress
+    ) -> Iterator[list[Document | Failure]]:
+        done = self._writer.done_keys()
+        failed = set() if self._retry_failed else self._writer.failed()
+        todo = (item for item in items if not self._is_done(item, done, failed, progress))
+        while batch := list(itertools.islice(todo, BATCH_DOCUMENTS)):
+            yield batch
+
+    def _is_done(
+        self, item: Document | Failure, done: NDArray[np.uint64], failed: set[str], progress: RunProgress
+    ) -> bool:
+        if isinstance(item, Failure):
+            skip = item.document in failed
+        else:
+            bits = np.uint64(int(document_key(self._program, item)[:16], 16))
+            place = int(np.searchsorted(done, bits))
+            skip = item.id in failed or (place < len(done) and done[place] == bits)
+        progress.skipped += skip
+        return bool(skip)
+
+
+async def _settle(running: set[asyncio.Task[None]], when: str) -> set[asyncio.Task[None]]:
+    """Wait for some tasks, raise what they raised, and return those still running."""
+    finished, running = await asyncio.wait(running, return_when=when)
+    for task in finished:
+        task.result()
+    return running

@@ -1,0 +1,50 @@
+"""Decide: from ranked candidates to predictions with a final set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from labelmill.records import Candidate, Prediction
+from labelmill.taxonomy import Taxonomy
+
+
+def decide(
+    taxonomy: Taxonomy,
+    candidates: Sequence[Candidate],
+    chosen: Sequence[int] | None,
+    *,
+    top_k: int,
+) -> list[Prediction]:
+    """Order a document's candidates and select its final set.
+
+    Without an answer of listwise Rank, the order is the fusion's and the first `top_k` are selected. With one, the
+    chosen candidates come first, in the model's order, and only they can be selected. Scores fall with the rank: a
+    fused score lies in 0..1, and a chosen candidate adds 1, or a little more the earlier it was named.
+
+    Args:
+        taxonomy: The labels that candidates point into.
+        candidates: In fusion order.
+        chosen: Indexes into `candidates`, the best first; None where no model ranked them.
+        top_k: Size of the final set at most.
+    """
+    picked = list(chosen or ())
+    order = picked + [index for index in range(len(candidates)) if index not in set(picked)]
+    selectable = min(top_k, len(candidates) if chosen is None else len(picked))
+    predictions = []
+    for rank, index in enumerate(order, start=1):
+        candidate = candidates[index]
+        label = taxonomy.labels[candidate.label]
+        bonus = 1 + (len(picked) - rank) / len(picked) if rank <= len(picked) else 0.0
+        score = bonus if bonus else candidate.score
+        predictions.append(
+            Prediction(
+                label=label.id,
+                name=label.name,
+                rank=rank,
+                score=round(score, 6),
+                selected=rank <= selectable,
+                retrieval_rank=index + 1,
+                evidence=candidate.evidence,
+            )
+        )
+    return predictions

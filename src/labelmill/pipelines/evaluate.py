@@ -1,0 +1,130 @@
+"""Evaluation of a run: predictions out of the store, gold out of a corpus, both as arrays, into every metric."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from labelmill.corpus import read_documents
+from labelmill.errors import GoldError
+from labelmill.eval.evaluation import Evaluation, evaluate
+from labelmill.eval.gold import ResolvedGold, resolve_gold
+from labelmill.eval.rankings import PADDING, Rankings
+from labelmill.records import Document
+from labelmill.store import RankedLabels, Store
+from labelmill.store.reader import choose_run, read_ranked, read_taxonomy
+
+
+@dataclass(frozen=True, slots=True)
+class RunEvaluation:
+    """An evaluation and what it was made of.
+
+    Attributes:
+        run: The run's name.
+        evaluation: The metrics.
+        gold: The gold labels, and which of them the taxonomy does not have.
+        documents_not_in_run: Documents with gold that the run has neither done nor failed; left out and counted.
+        documents_not_in_gold: Documents of the run that the gold corpus does not have; left out and counted.
+        gold_unreadable: Rows of the gold corpus that could not be read.
+    """
+
+    run: str
+    evaluation: Evaluation
+    gold: ResolvedGold
+    documents_not_in_run: int
+    documents_not_in_gold: int
+    gold_unreadable: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give plain values for JSON."""
+        counts = {
+            "documents_not_in_run": self.documents_not_in_run,
+            "documents_not_in_gold": self.documents_not_in_gold,
+            "gold_unreadable": self.gold_unreadable,
+        }
+        result = self.evaluation.as_dict(self.run)
+        metrics = result.pop("metrics")
+        return {**result, **counts, "metrics": metrics}
+
+    @property
+    def warnings(self) -> list[str]:
+        """Say in lines what a reader of the figures should know."""
+        lines = [self.gold.summary] if self.gold.unresolved else []
+        if self.documents_not_in_run:
+            lines.append(f"{self.documents_not_in_run} documents with gold are not in the run and are left out")
+        if self.documents_not_in_gold:
+            lines.append(f"{self.documents_not_in_gold} documents of the run have no gold in these files")
+        if self.gold_unreadable:
+            lines.append(f"{self.gold_unreadable} rows of the gold corpus could not be read")
+        return lines
+
+
+def evaluate_run(
+    path: str | Path,
+    gold: Sequence[str | Path],
+    *,
+    run: str | None = None,
+    ks: Sequence[int] = (1, 5, 10, 50),
+    resamples: int = 1000,
+    **fields: str,
+) -> RunEvaluation:
+    """Evaluate a run against a corpus with gold labels.
+
+    A document that the run failed on counts as one without predictions: it scores zero. A document that the run never
+    met (a run with ``--limit``, or one still going on) is left out and counted.
+
+    Args:
+        path: The DuckDB file.
+        gold: Documents with gold labels, ids or unique names.
+        run: The run; the newest by default.
+        ks: Depths of the ranking metrics.
+        resamples: Resamples of the bootstrap.
+        fields: ``id_field``, ``text_field``, ``labels_field`` of the gold corpus.
+
+    Raises:
+        GoldError: No gold label can be resolved, or no document of the gold is in the run.
+        StoreError: The file or the run is not there.
+    """
+    with Store(path) as store:
+        name = choose_run(store, run)
+        taxonomy = read_taxonomy(store, name)
+        ranked = read_ranked(store, name, depth=max(ks))
+    items = list(read_documents(gold, **fields))
+    documents = [item for item in items if isinstance(item, Document)]
+    met = {*ranked.documents, *ranked.failed}
+    known = [document for document in documents if document.id in met]
+    if not known:
+        raise GoldError(
+            f"none of the {len(documents)} documents with gold is in run {name!r}",
+            path=str(gold[0]),
+            remedy="Give the corpus that was labelled, and the same --id-field.",
+        )
+    resolved = resolve_gold(((document.id, document.labels) for document in known), taxonomy)
+    evaluation = evaluate(
+        _rankings(ranked, resolved.documents), resolved.gold, n_labels=len(taxonomy), ks=ks, resamples=resamples
+    )
+    return RunEvaluation(
+        run=name,
+        evaluation=evaluation,
+        gold=resolved,
+        documents_not_in_run=len(documents) - len(known),
+        documents_not_in_gold=len(met) - len(known),
+        gold_unreadable=len(items) - len(documents),
+    )
+
+
+def _rankings(ranked: RankedLabels, documents: Sequence[str]) -> Rankings:
+    """Lay predictions out as one padded row per document, in the order of `documents`."""
+    depth = int(ranked.ranks.max(initial=1))
+    labels = np.full((len(ranked.documents) + 1, depth), PADDING, dtype=np.int32)
+    selected = np.zeros(labels.shape, dtype=np.bool_)
+    labels[ranked.rows, ranked.ranks - 1] = ranked.labels
+    selected[ranked.rows, ranked.ranks - 1] = ranked.selected
+    # The last row stays empty: it stands for every document that failed.
+    places = {document: row for row, document in enumerate(ranked.documents)}
+    rows = [places.get(document, len(ranked.documents)) for document in documents]
+    return Rankings(labels[rows], selected[rows])

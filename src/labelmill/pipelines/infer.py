@@ -1,0 +1,60 @@
+"""Infer as a DSPy program: a text in, short phrases out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dspy
+
+from labelmill.prompts.card import TaskCard
+from labelmill.prompts.signatures import infer_demonstrations, infer_signature
+from labelmill.prompts.wire import ADAPTER, fingerprint, parse, render
+
+MAX_TOKENS = 160
+"""Length of an answer at most: some 25 phrases."""
+
+_MAX_PHRASES = 40
+_MAX_CHARACTERS = 200
+
+
+class Infer(dspy.Module):
+    """Ask a model for short phrases that name labels.
+
+    Call it as any DSPy module; a bulk run takes `request` and `read` apart instead and sends the request itself.
+
+    Args:
+        card: The wording of the task.
+    """
+
+    def __init__(self, card: TaskCard) -> None:
+        """Make the predictor, with the card's examples as demonstrations."""
+        super().__init__()
+        self.predict = dspy.Predict(infer_signature(card), max_tokens=MAX_TOKENS, temperature=0.0)
+        self.predict.demos = infer_demonstrations(card)
+
+    def forward(self, text: str) -> dspy.Prediction:
+        """Propose phrases for a text, with the language model that DSPy is configured with."""
+        with dspy.context(adapter=ADAPTER):
+            answer = self.predict(text=text)
+        return dspy.Prediction(phrases=clean_phrases(answer.phrases))
+
+    def fingerprint(self) -> str:
+        """Identify the wording, the demonstrations and the schema."""
+        return fingerprint(self.predict, max_tokens=MAX_TOKENS)
+
+    def request(self, text: str, model: str) -> dict[str, Any]:
+        """Render the request body for a text."""
+        return render(self.predict, model, {"text": text}, max_tokens=MAX_TOKENS)
+
+    def read(self, content: str, *, truncated: bool) -> list[str]:
+        """Parse an answer into phrases; of a truncated one the last phrase is left out, unless it is the only one."""
+        phrases = list(parse(self.predict, content)["phrases"])
+        return clean_phrases(phrases[:-1] if truncated and len(phrases) > 1 else phrases)
+
+
+def clean_phrases(phrases: list[str]) -> list[str]:
+    """Fold white space, drop the empty and the repeated, and bound what a model that loops can cause."""
+    folded = (" ".join(str(phrase).split())[:_MAX_CHARACTERS] for phrase in phrases)
+    return list({phrase.casefold(): phrase for phrase in reversed([p for p in folded if p][:_MAX_PHRASES])}.values())[
+        ::-1
+    ]

@@ -1,0 +1,70 @@
+"""Infer-Retrieve-Rank as one `dspy.Module`: for notebooks, and for DSPy's optimisers."""
+
+from __future__ import annotations
+
+import dspy
+
+from labelmill.corpus import chunk
+from labelmill.pipelines.decide import decide
+from labelmill.pipelines.program import Program, merge_rankings
+
+
+class InferRetrieveRank(dspy.Module):
+    """Label a text with the language model that DSPy is configured with.
+
+    The same stages as a bulk run takes, one text at a time. An optimiser finds the predictors of Infer and Rank as
+    ``infer.predict`` and ``rank.predict``; what it changes there also holds for a bulk run of the same `Program`.
+
+    Args:
+        program: The stages; `labelmill.Labeler.program` has one.
+
+    >>> module = InferRetrieveRank(labeler.program)  # doctest: +SKIP
+    >>> with dspy.context(lm=dspy_lm("my-model", "http://127.0.0.1:8000/v1")):  # doctest: +SKIP
+    ...     module(text="Cook Italian dishes").labels
+    """
+
+    def __init__(self, program: Program) -> None:
+        """Take the stages; they are shared with the program, not copied."""
+        super().__init__()
+        self.infer = program.infer
+        self.rank = program.rank
+        # Not a DSPy parameter, and too large to be copied with every candidate program of an optimiser.
+        self._program = _Shared(program)
+
+    def forward(self, text: str) -> dspy.Prediction:
+        """Label a text.
+
+        Returns:
+            A prediction with ``labels`` (names of the final set), ``ids``, ``ranking`` (names of all candidates, in
+            order), ``phrases`` and ``predictions`` (`labelmill.Prediction` values).
+        """
+        program = self._program.program
+        chunks = chunk(text, program.spec.chunk_characters, program.spec.chunk_overlap)
+        phrases: dict[str, None] = {}
+        if self.infer is not None:
+            for piece in chunks:
+                phrases.update(dict.fromkeys(self.infer(text=piece).phrases))
+        queries = program.queries(chunks, tuple(phrases))
+        candidates = program.retrieve.retrieve([queries], program.spec.candidates)[0]
+        chosen = None
+        if self.rank is not None and candidates:
+            names = program.names(candidates)
+            chosen = merge_rankings([self.rank(text=piece, names=names).chosen for piece in chunks])
+        predictions = decide(program.taxonomy, candidates, chosen, top_k=program.spec.top_k)
+        return dspy.Prediction(
+            labels=[prediction.name for prediction in predictions if prediction.selected],
+            ids=[prediction.label for prediction in predictions if prediction.selected],
+            ranking=[prediction.name for prediction in predictions],
+            phrases=list(phrases),
+            predictions=predictions,
+        )
+
+
+class _Shared:
+    """Holds a program so that copying the module keeps one taxonomy and one set of indexes."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+
+    def __deepcopy__(self, _memo: dict[int, object]) -> _Shared:
+        return self

@@ -1,0 +1,65 @@
+"""A program ready to run: the specification, the taxonomy, and the stages made from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from labelmill.pipelines.infer import Infer
+from labelmill.pipelines.rank import Rank
+from labelmill.pipelines.retrieve import Queries, Retrieve
+from labelmill.pipelines.spec import ProgramSpec, content_key
+from labelmill.pipelines.windows import windows
+from labelmill.records import Candidate
+from labelmill.taxonomy import Taxonomy
+
+PROGRAM_VERSION = 1
+"""Raised whenever the same specification would give other predictions."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """The stages of Infer-Retrieve-Rank over one taxonomy.
+
+    Attributes:
+        spec: What it is.
+        taxonomy: The labels.
+        retrieve: The Retrieve stage.
+        infer: The Infer stage, where a language model proposes phrases.
+        rank: The Rank stage, where a language model orders candidates.
+    """
+
+    spec: ProgramSpec
+    taxonomy: Taxonomy
+    retrieve: Retrieve
+    infer: Infer | None = None
+    rank: Rank | None = None
+
+    @cached_property
+    def key(self) -> str:
+        """Identify everything that decides a document's predictions, but the document."""
+        prompts = [stage.fingerprint() if stage else None for stage in (self.infer, self.rank)]
+        spec = self.spec.model_dump(mode="json", exclude={"task"})
+        return content_key(PROGRAM_VERSION, spec, self.taxonomy.key, self.retrieve.fingerprint, prompts)
+
+    def queries(self, chunks: Sequence[str], phrases: Sequence[str]) -> Queries:
+        """Collect what is asked for a document: the evidence of all its chunks together."""
+        runs: dict[str, None] = {}
+        if self.spec.infer != "lm":
+            for chunk in chunks:
+                runs.update(dict.fromkeys(windows(chunk)))
+        return Queries(tuple(chunks), tuple(runs), tuple(phrases))
+
+    def names(self, candidates: Sequence[Candidate]) -> list[str]:
+        """Name the candidates that listwise Rank is shown."""
+        return [self.taxonomy.labels[candidate.label].name for candidate in candidates[: self.spec.listed]]
+
+
+def merge_rankings(rankings: Sequence[Sequence[int]]) -> list[int]:
+    """Merge what listwise Rank chose for each chunk of a document: by summed reciprocal rank, ties by index."""
+    scores: dict[int, float] = {}
+    for ranking in rankings:
+        for rank, index in enumerate(ranking, start=1):
+            scores[index] = scores.get(index, 0.0) + 1 / rank
+    return sorted(scores, key=lambda index: (-scores[index], index))

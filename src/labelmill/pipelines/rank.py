@@ -1,0 +1,79 @@
+"""Rank: the order of candidates. `fuse` of Retrieve gives one; listwise Rank asks a model which candidates apply."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import dspy
+
+from labelmill.prompts.card import TaskCard
+from labelmill.prompts.signatures import number_candidates, rank_signature
+from labelmill.prompts.wire import ADAPTER, fingerprint, parse, render
+
+MAX_TOKENS = 96
+"""Length of an answer at most: some 20 numbers."""
+
+
+class Rank(dspy.Module):
+    """Ask a model for the numbers of the candidates that apply.
+
+    Args:
+        card: The wording of the task.
+        listed: How many candidates it is shown at most.
+    """
+
+    def __init__(self, card: TaskCard, listed: int) -> None:
+        """Make the predictor for the usual number of candidates; for fewer, the schema is narrowed."""
+        super().__init__()
+        self.listed = listed
+        self._card = card
+        self.predict = dspy.Predict(rank_signature(card, listed), max_tokens=MAX_TOKENS, temperature=0.0)
+
+    def forward(self, text: str, names: Sequence[str]) -> dspy.Prediction:
+        """Choose among candidate names, with the language model that DSPy is configured with.
+
+        Returns:
+            A prediction whose ``chosen`` are indexes into `names`, from 0, the best first.
+        """
+        with dspy.context(adapter=ADAPTER):
+            answer = self.predict(
+                text=text, candidates=number_candidates(names), signature=self._signature(len(names))
+            )
+        return dspy.Prediction(chosen=clean_numbers(answer.chosen, len(names)))
+
+    def fingerprint(self) -> str:
+        """Identify the wording, the demonstrations and the schema."""
+        return fingerprint(self.predict, max_tokens=MAX_TOKENS)
+
+    def request(self, text: str, names: Sequence[str], model: str) -> dict[str, Any]:
+        """Render the request body for a text and its candidates."""
+        inputs = {"text": text, "candidates": number_candidates(names)}
+        return render(self._narrowed(len(names)), model, inputs, max_tokens=MAX_TOKENS)
+
+    def read(self, content: str, names: Sequence[str]) -> list[int]:
+        """Parse an answer into indexes into `names`, from 0, the best first."""
+        return clean_numbers(parse(self._narrowed(len(names)), content)["chosen"], len(names))
+
+    def _narrowed(self, candidates: int) -> dspy.Predict:
+        if candidates == self.listed:
+            return self.predict
+        predict = self.predict.deepcopy()
+        predict.signature = self._signature(candidates)
+        return predict
+
+    def _signature(self, candidates: int) -> type[dspy.Signature]:
+        """Narrow the answer's type to this many candidates, keeping instructions that an optimiser has changed."""
+        signature = _signature(self._card, candidates)
+        return signature.with_instructions(self.predict.signature.instructions)
+
+
+@lru_cache(maxsize=256)
+def _signature(card: TaskCard, candidates: int) -> type[dspy.Signature]:
+    return rank_signature(card, candidates)
+
+
+def clean_numbers(numbers: Sequence[int], candidates: int) -> list[int]:
+    """Turn answered numbers, from 1, into distinct indexes from 0; what names no candidate is dropped."""
+    return [number - 1 for number in dict.fromkeys(numbers) if 1 <= number <= candidates]

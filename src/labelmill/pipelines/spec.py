@@ -1,0 +1,60 @@
+"""What a program is, as plain values: stored with every run, and the root of every key."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from labelmill.prompts.card import TaskCard
+
+InferKind = Literal["windows", "lm", "both"]
+RankKind = Literal["fusion", "listwise"]
+
+
+class ProgramSpec(BaseModel):
+    """The whole of a labelling program, but for the taxonomy and the model's address.
+
+    Attributes:
+        infer: What proposes queries beside the text: windows of words, a language model, or both.
+        rank: What orders candidates.
+        model: The language model's name at its server; empty where none takes part.
+        embedders: Their specifications, one dense lane set each.
+        task: The wording.
+        candidates: Labels kept per document, and stored as its ranking.
+        listed: Candidates that listwise Rank is shown.
+        top_k: Size of the final set at most.
+        chunk_characters: Longest piece of a document that is read at once.
+        chunk_overlap: Characters that neighbouring pieces share.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    infer: InferKind = "windows"
+    rank: RankKind = "fusion"
+    model: str = ""
+    embedders: tuple[str, ...] = Field(default=("minilm",), min_length=1)
+    task: TaskCard = TaskCard()
+    candidates: int = Field(default=50, ge=1)
+    listed: int = Field(default=20, ge=1)
+    top_k: int = Field(default=5, ge=1)
+    chunk_characters: int = Field(default=1200, ge=100)
+    chunk_overlap: int = Field(default=100, ge=0)
+
+    @property
+    def uses_model(self) -> bool:
+        """Whether any stage asks a language model."""
+        return self.infer != "windows" or self.rank == "listwise"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ProgramSpec:
+        if self.uses_model and not self.model:
+            raise ValueError(f"infer={self.infer!r} and rank={self.rank!r} need a language model")
+        return self
+
+
+def content_key(*parts: Any) -> str:
+    """Hash values into a key: SHA-256 over their canonical JSON, so that no two lists of parts run together."""
+    return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]

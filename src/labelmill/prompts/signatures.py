@@ -1,0 +1,69 @@
+"""DSPy signatures of Infer and Rank, worded by the task card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import dspy
+
+from labelmill.prompts.card import TaskCard
+
+PROMPT_VERSION = 1
+"""Raised whenever the wording below changes; part of the key of every stored answer."""
+
+
+def infer_signature(card: TaskCard) -> type[dspy.Signature]:
+    """Make the signature of Infer: a text in, short phrases out."""
+    instructions = "\n".join(
+        [
+            f"Read {card.document}. List short phrases, each of which names {card.label}.",
+            "Write each phrase as a catalogue would name it: a few words, no sentence, nothing that the text does not say.",
+            "List every one once, the most important first. Answer with an empty list if there is none.",
+            *card.guidance,
+        ]
+    )
+    return dspy.Signature(
+        {
+            "text": (str, dspy.InputField(desc=card.document)),
+            "phrases": (list[str], dspy.OutputField(desc=f"short phrases, each naming {card.label}")),
+        },
+        instructions,
+    )
+
+
+def rank_signature(card: TaskCard, candidates: int) -> type[dspy.Signature]:
+    """Make the signature of listwise Rank: a text and numbered candidates in, the numbers that apply out.
+
+    The type of the answer admits the numbers 1 to `candidates` and nothing else, so no label outside the taxonomy
+    can be answered, whatever the model writes.
+    """
+    numbers: Any = list[Literal[tuple(range(1, candidates + 1))]]  # type: ignore[misc]
+    instructions = "\n".join(
+        [
+            f"Read {card.document} and the numbered candidates. Each candidate is {card.label}, or it does not apply.",
+            "Answer with the numbers of the candidates that apply, the best first, each once.",
+            "Leave out every candidate that the text does not support. Answer with an empty list if none applies.",
+            *card.guidance,
+        ]
+    )
+    return dspy.Signature(
+        {
+            "text": (str, dspy.InputField(desc=card.document)),
+            "candidates": (str, dspy.InputField(desc="one candidate a line, each with its number")),
+            "chosen": (numbers, dspy.OutputField(desc="numbers of the candidates that apply, the best first")),
+        },
+        instructions,
+    )
+
+
+def infer_demonstrations(card: TaskCard) -> list[dspy.Example]:
+    """Turn the card's examples into demonstrations of Infer."""
+    return [
+        dspy.Example(text=example.text, phrases=list(example.phrases)).with_inputs("text") for example in card.examples
+    ]
+
+
+def number_candidates(names: Sequence[str]) -> str:
+    """Write candidates one a line, each with its number; a line break within a name becomes a space."""
+    return "\n".join(f"{number}. {' '.join(name.split())}" for number, name in enumerate(names, start=1))

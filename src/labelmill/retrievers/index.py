@@ -1,0 +1,110 @@
+"""Indexes of a taxonomy, built once and kept in a cache keyed by content, so that an edited taxonomy never meets old vectors."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from labelmill.artifacts import cache_dir
+from labelmill.errors import StoreError
+from labelmill.retrievers.base import Embedder
+from labelmill.retrievers.bm25 import BM25
+from labelmill.retrievers.characters import Characters
+from labelmill.retrievers.dense import Dense
+from labelmill.retrievers.views import View, names, names_and_aliases, names_with_descriptions
+from labelmill.taxonomy import Taxonomy
+
+INDEX_VERSION = 1
+"""Raised whenever what is written changes, so that older folders are left alone."""
+
+_TEXTS_PER_CALL = 4096
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being built, how many texts are done, and of how many."""
+
+VIEWS = {"names": names, "aliases": names_and_aliases, "descriptions": names_with_descriptions}
+
+
+class Indexes:
+    """The retrievers over one taxonomy, each opened from the cache or built into it.
+
+    Args:
+        taxonomy: The labels; its `key` is part of every cache key.
+        root: Where indexes are kept; the user's cache folder by default.
+        progress: Told how far a build is.
+    """
+
+    def __init__(self, taxonomy: Taxonomy, root: Path | None = None, progress: Progress | None = None) -> None:
+        """Remember what to index and where."""
+        self._taxonomy = taxonomy
+        self._root = root or cache_dir() / "indexes"
+        self._progress = progress or (lambda *_: None)
+
+    def dense(self, view: str, embedder: Embedder) -> Dense:
+        """Open dense retrieval over a view: ``names``, ``aliases`` or ``descriptions``."""
+        texts = VIEWS[view](self._taxonomy.labels)
+        key = {"kind": "dense", "view": view, "embedder": embedder.fingerprint}
+        folder = self._folder(key, lambda path: self._embed(texts, embedder, path))
+        vectors = np.load(folder / "vectors.npy", allow_pickle=False).astype(np.float32)
+        return Dense(texts, vectors, embedder)
+
+    def bm25(self) -> BM25:
+        """Open BM25 over names, aliases and descriptions."""
+        return BM25(self._folder({"kind": "bm25"}, lambda path: BM25.build(self._taxonomy.labels, path)))
+
+    def characters(self, view: str = "aliases") -> Characters:
+        """Open character n-grams over a view."""
+        texts = VIEWS[view](self._taxonomy.labels)
+        return Characters.open(
+            texts, self._folder({"kind": "characters", "view": view}, lambda path: Characters.build(texts, path))
+        )
+
+    def _embed(self, view: View, embedder: Embedder, folder: Path) -> None:
+        slices = []
+        for start in range(0, len(view.texts), _TEXTS_PER_CALL):
+            self._progress(f"{view.name}.{embedder.name}", start, len(view.texts))
+            # Half precision on disk and in every comparison: a fresh build and a cached one give the same scores.
+            slices.append(embedder.embed(view.texts[start : start + _TEXTS_PER_CALL]).astype(np.float16))
+        np.save(folder / "vectors.npy", np.concatenate(slices))
+        self._progress(f"{view.name}.{embedder.name}", len(view.texts), len(view.texts))
+
+    def _folder(self, key: Mapping[str, str], build: Callable[[Path], None]) -> Path:
+        """Return the folder of an index, building it aside and moving it in when it is whole."""
+        full = {"version": INDEX_VERSION, "taxonomy": self._taxonomy.key, **key}
+        digest = hashlib.sha256(json.dumps(full, sort_keys=True).encode()).hexdigest()
+        target = self._root / f"{key['kind']}-{digest[:24]}"
+        if target.exists():
+            return target
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            fresh = Path(tempfile.mkdtemp(prefix=".building-", dir=self._root))
+        except OSError as error:
+            raise StoreError(f"Cannot write indexes to {self._root}: {error}. Set LABELMILL_CACHE to a folder.") from error
+        try:
+            build(fresh)
+            (fresh / "key.json").write_text(json.dumps(full, indent=1), encoding="utf-8")
+            _move_in(fresh, target)
+        except OSError as error:
+            raise StoreError(
+                f"Cannot write the index {target}: {error}. Free some space or set LABELMILL_CACHE to another disk."
+            ) from error
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+        return target
+
+
+def _move_in(fresh: Path, target: Path) -> None:
+    """Move a finished folder into place; another process that was faster wins."""
+    try:
+        os.replace(fresh, target)
+    except OSError:
+        if not target.exists():
+            raise
+

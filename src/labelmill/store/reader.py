@@ -1,0 +1,223 @@
+"""Reading runs back: summaries, the ranked labels as arrays for evaluation, and exports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from labelmill.errors import InputError, StoreError
+from labelmill.records import Label
+from labelmill.store.database import Store
+from labelmill.taxonomy import Taxonomy
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """A run and what it cost so far.
+
+    Attributes:
+        run: Its name.
+        state: ``running``, ``interrupted`` or ``finished``.
+        taxonomy: Content hash of its taxonomy.
+        documents: Documents done.
+        failures: Documents failed.
+        predictions: Rows of predictions.
+        calls: Answers of a model that went into it, those taken over from other runs included.
+        prompt_tokens: Their tokens read.
+        cached_tokens: Their tokens read out of a prefix cache.
+        completion_tokens: Their tokens written.
+        seconds: At work.
+        program: The whole specification.
+    """
+
+    run: str
+    state: str
+    taxonomy: str
+    documents: int
+    failures: int
+    predictions: int
+    calls: int
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    seconds: float
+    program: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RankedLabels:
+    """The predictions of a run as arrays, in the order of `documents`.
+
+    Attributes:
+        documents: Ids of the documents that are done.
+        failed: Ids of the documents that failed.
+        rows: Index into `documents` of each prediction, int64, shape (n,).
+        labels: Position in the taxonomy, int32, shape (n,).
+        ranks: From 1, int32, shape (n,).
+        selected: Whether in the final set, bool, shape (n,).
+    """
+
+    documents: list[str]
+    failed: list[str]
+    rows: NDArray[np.int64]
+    labels: NDArray[np.int32]
+    ranks: NDArray[np.int32]
+    selected: NDArray[np.bool_]
+
+
+def run_names(store: Store) -> list[str]:
+    """List the runs of a store, the oldest first."""
+    with store.errors():
+        return [row[0] for row in store.connection.execute("SELECT run FROM runs ORDER BY started, run").fetchall()]
+
+
+def choose_run(store: Store, run: str | None) -> str:
+    """Return the run that was asked for, or the newest.
+
+    Raises:
+        StoreError: There is none, or none of that name.
+    """
+    names = run_names(store)
+    if not names:
+        raise StoreError(f"{store.path} holds no run. Make one with: labelmill label … --out {store.path}")
+    if run is None:
+        return names[-1]
+    if run not in names:
+        raise StoreError(f"{store.path} has no run {run!r}. It has: {', '.join(names)}.")
+    return run
+
+
+def summarise(store: Store, run: str) -> RunSummary:
+    """Count what a run has done and cost."""
+    with store.errors():
+        row = store.connection.execute(_SUMMARY, {"run": run}).fetchone()
+    if row is None:
+        raise StoreError(f"{store.path} has no run {run!r}.")
+    return RunSummary(run, *row[:-1], program=orjson.loads(row[-1]))
+
+
+def read_taxonomy(store: Store, run: str) -> Taxonomy:
+    """Read back the labels that a run was made with."""
+    with store.errors():
+        rows = store.connection.execute(
+            "SELECT label, name, aliases, description, parents FROM labels "
+            "WHERE taxonomy = (SELECT taxonomy FROM runs WHERE run = ?) ORDER BY position",
+            [run],
+        ).fetchall()
+    return Taxonomy.from_labels(
+        Label(id=row[0], name=row[1], aliases=tuple(row[2]), description=row[3], parents=tuple(row[4])) for row in rows
+    )
+
+
+def read_ranked(store: Store, run: str, *, depth: int) -> RankedLabels:
+    """Read the first `depth` predictions of every document of a run, and everything selected."""
+    with store.errors():
+        documents = store.connection.execute(
+            "SELECT document FROM documents WHERE run = ? ORDER BY document", [run]
+        ).fetchall()
+        failed = store.connection.execute(
+            "SELECT DISTINCT document FROM failures WHERE run = ? ORDER BY document", [run]
+        ).fetchall()
+        columns = store.connection.execute(_RANKED, {"run": run, "depth": depth}).fetchnumpy()
+    return RankedLabels(
+        [row[0] for row in documents],
+        [row[0] for row in failed],
+        np.asarray(columns["row"], dtype=np.int64),
+        np.asarray(columns["position"], dtype=np.int32),
+        np.asarray(columns["rank"], dtype=np.int32),
+        np.asarray(columns["selected"], dtype=np.bool_),
+    )
+
+
+def predictions_of(store: Store, run: str, documents: Sequence[str], *, depth: int) -> list[tuple[Any, ...]]:
+    """Read (document, rank, label, name, score, selected) of some documents, by document and rank."""
+    with store.errors():
+        return store.connection.execute(
+            f"SELECT document, rank, label, name, score, selected FROM ({_LONG}) "  # noqa: S608 - constant text
+            "WHERE rank <= $depth AND document IN (SELECT unnest($documents::VARCHAR[])) ORDER BY document, rank",
+            {"run": run, "depth": depth, "documents": list(documents)},
+        ).fetchall()
+
+
+def read_failures(store: Store, run: str) -> list[dict[str, str | int]]:
+    """Read what failed in a run, in the order of the documents' sources."""
+    with store.errors():
+        relation = store.connection.sql(
+            "SELECT document, stage, kind, message, source, attempts FROM failures WHERE run = $run "
+            "ORDER BY source, document",
+            params={"run": run},
+        )
+        return [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()]
+
+
+def export(store: Store, run: str, target: Path, *, selected_only: bool = False) -> int:
+    """Write one row per (document, label) to a ``.parquet``, ``.jsonl`` or ``.csv`` file.
+
+    Args:
+        store: Where the run is.
+        run: Its name.
+        target: The file to write; replaced where it is there.
+        selected_only: Leave out what is not in a final set.
+
+    Returns:
+        How many rows were written.
+
+    Raises:
+        InputError: The file's suffix is none of these.
+    """
+    if target.suffix.lower() not in _FORMATS:
+        raise InputError(f"unknown format {target.suffix!r}", path=target, remedy="Use .parquet, .jsonl or .csv.")
+    query = (
+        f"SELECT document, label, name, rank, score, selected FROM ({_LONG}) "  # noqa: S608 - constant text
+        f"{'WHERE selected' if selected_only else ''} ORDER BY document, rank"
+    )
+    if not target.parent.exists():
+        raise InputError(f"the folder {target.parent} does not exist", path=target, remedy="Create it first.")
+    with store.errors():
+        relation = store.connection.sql(query, params={"run": run})
+        _FORMATS[target.suffix.lower()](relation, str(target))
+        return int(relation.count("*").fetchall()[0][0])
+
+
+_LONG = (
+    "SELECT document, label, name, rank, score, selected "
+    "FROM predictions JOIN (SELECT * FROM labels WHERE taxonomy = (SELECT taxonomy FROM runs WHERE run = $run)) "
+    "USING (label) WHERE run = $run"
+)
+
+_RANKED = (
+    "WITH done AS (SELECT document, row_number() OVER (ORDER BY document) - 1 AS row FROM documents WHERE run = $run), "
+    "known AS (SELECT label, position FROM labels WHERE taxonomy = (SELECT taxonomy FROM runs WHERE run = $run)) "
+    "SELECT row, position, rank, selected FROM predictions JOIN done USING (document) JOIN known USING (label) "
+    "WHERE run = $run AND (rank <= $depth OR selected) ORDER BY row, rank"
+)
+
+_SUMMARY = (
+    "WITH used AS (SELECT DISTINCT unnest(stages) AS key FROM documents WHERE run = $run), "
+    "cost AS (SELECT count(*) AS calls, coalesce(sum(prompt_tokens), 0)::BIGINT AS prompt, "
+    "coalesce(sum(cached_tokens), 0)::BIGINT AS cached, coalesce(sum(completion_tokens), 0)::BIGINT AS completion "
+    "FROM stages WHERE key IN (SELECT key FROM used)) "
+    "SELECT state, taxonomy, (SELECT count(*) FROM documents WHERE run = $run), "
+    "(SELECT count(*) FROM failures WHERE run = $run), (SELECT count(*) FROM predictions WHERE run = $run), "
+    "calls, prompt, cached, completion, seconds, program FROM runs, cost WHERE run = $run"
+)
+
+
+def _to_jsonl(relation: Any, target: str) -> None:
+    columns = relation.columns
+    with open(target, "wb") as file:
+        while rows := relation.fetchmany(10_000):
+            file.writelines(orjson.dumps(dict(zip(columns, row, strict=True))) + b"\n" for row in rows)
+
+
+_FORMATS = {
+    ".parquet": lambda relation, target: relation.write_parquet(target),
+    ".csv": lambda relation, target: relation.write_csv(target),
+    ".jsonl": _to_jsonl,
+}
