@@ -33,14 +33,14 @@ def test_every_error_is_found_in_one_go(tmp_path):
     assert found(
         tmp_path,
         {"id": "a", "name": "bread", "parents": ["b"]},
-        "{",
         {"id": "a", "name": "rye"},
         {"id": " ", "name": "oat"},
+        "{",
         {"id": "d", "name": ""},
     ) == [
-        ("error", "unreadable-row", 2),
-        ("error", "duplicate-id", 3),
-        ("error", "empty-id", 4),
+        ("error", "duplicate-id", 2),
+        ("error", "empty-id", 3),
+        ("error", "unreadable-row", 4),
         ("error", "empty-name", 5),
         ("warning", "orphan", 1),
     ]
@@ -79,6 +79,19 @@ def test_a_cycle_is_printed(tmp_path):
     (problem,) = check(path).problems
     assert "'a' → 'b' → 'c' → 'a'" in problem.message
     assert problem.line == 2
+
+
+def test_a_cycle_is_told_once():
+    """A label below a cycle does not tell it again."""
+    assert list(cycles({"a": ["b"], "b": ["a"], "c": ["a"], "d": ["c", "b"]})) == [["a", "b"]]
+
+
+def test_an_alias_that_repeats_a_shared_name_is_one_doubt_of_each_kind(tmp_path):
+    """Where two labels share a name, an alias that repeats it is no third doubt."""
+    codes = [
+        code for _, code, _ in found(tmp_path, {"id": "a", "name": "rye", "alt": ["Rye"]}, {"id": "b", "name": "rye"})
+    ]
+    assert codes == ["same-name", "repeated-alias"]
 
 
 def test_a_parent_given_by_name_is_answered_with_its_id(tmp_path):

@@ -75,6 +75,13 @@ def test_the_hierarchy_is_walked_by_position(breads):
     assert breads.ancestors(4) == ()
 
 
+def test_a_cycle_that_nobody_checked_does_not_hang():
+    """The constructor takes what it is given, and the hierarchy is still walked to an end."""
+    taxonomy = Taxonomy((Label("a", "a", parents=("b",)), Label("b", "b", parents=("a",))))
+    assert taxonomy.path(0) == (1, 0)
+    assert taxonomy.ancestors(0) == (1, 0)
+
+
 def test_the_key_depends_on_content_alone(tmp_path, breads):
     """The key is the same whatever the format and the order of fields, and changes with every part of the content."""
     first = tmp_path / "a.jsonl"
@@ -85,6 +92,7 @@ def test_the_key_depends_on_content_alone(tmp_path, breads):
     edits = [
         Label("1", "a", ("b", "c")),
         Label("1", "a", ("b, c",)),
+        Label("1", "a", ("b",)),
         Label("1", "a", ("b",), "c"),
         Label("1", "a", ("b",), "", ("c",)),
         Label("1", "ab"),
@@ -154,6 +162,8 @@ def test_fields_whose_names_sql_cannot_tell_apart_do_not_collide():
     """A field called ID, or two that differ in case, leave the condition usable."""
     taxonomy = Taxonomy.from_labels([Label("a", "a", fields={"ID": "z", "Kind": "x", "kind": "y", "_position": "7"})])
     assert len(taxonomy.where("id = 'a' AND kind = 'x'")) == 1
+    with pytest.raises(TaxonomyError, match=r"these columns: id, name, description, prior, aliases, parents, Kind\.$"):
+        taxonomy.where("?")
 
 
 def test_importing_the_package_loads_nothing_heavy():

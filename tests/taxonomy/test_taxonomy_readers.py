@@ -110,6 +110,12 @@ def test_a_missing_id_column_makes_names_ids(tmp_path):
     assert [label.id for label in taxonomy] == ["rye", "wheat"]
 
 
+def test_numbers_are_ids(tmp_path):
+    """Ids and parents written as JSON numbers are texts afterwards."""
+    path = write(tmp_path / "t.jsonl", '{"id": 1, "name": "a"}\n{"id": 2, "name": "b", "parent": 1}\n')
+    assert [(label.id, label.parents) for label in Taxonomy.read(path)] == [("1", ()), ("2", ("1",))]
+
+
 def test_plain_text_is_one_name_per_line(tmp_path):
     """Blank lines and the space around names do not count; a comma splits nothing; a byte order mark is no character."""
     taxonomy = Taxonomy.read(write(tmp_path / "t.txt", "\ufeffsalt, sea\r\n\r\n  rye \n"))
@@ -155,6 +161,10 @@ def test_a_cell_of_several_is_never_split_at_a_comma(cell, parts):
         ("t.jsonl", '{"name": "a", "prior": "often"}\n', 1, "not a number from 0 up"),
         ("t.jsonl", '{"name": "a", "prior": NaN}\n', 1, "not a number from 0 up"),
         ("t.jsonl", '{"name": "a", "prior": true}\n', 1, "not a number from 0 up"),
+        ("t.jsonl", '{"name": "a", "prior": Infinity}\n', 1, "not a number from 0 up"),
+        ("t.csv", "name,prior\na,-1\n", 2, "not a number from 0 up"),
+        ("t.jsonl", '{"name": "a", "parents": [{"id": "b"}]}\n', 1, "'parents' holds"),
+        ("t.jsonl", '{"name": "a", "alt": [5]}\n', 1, "'alt' holds"),
         ("t.jsonl", '{"name": "a", "alt": [{"en": "b"}]}\n', 1, "'alt' holds"),
         ("t.jsonl", '{"title_of_it": "a"}\n', 1, "no field holds the label's name; the fields are 'title_of_it'"),
         ("t.jsonl", '{"id": "1", "name": "a"}\n{"name": "b"}\n', 2, "has no id, the first has"),

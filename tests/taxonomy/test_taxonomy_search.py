@@ -51,3 +51,5 @@ def test_nothing_like_it_is_nothing():
 def test_k_bounds_the_matches():
     """No more than k labels are given, the shortest of equally good names first."""
     assert [match.text for match in show(BREADS, "bread", k=2)] == ["Bread", "Breadcrumbs"]
+    longer_first = Taxonomy.from_names(["sour bread rolls", "sour rolls"])
+    assert [match.position for match in show(longer_first, "sour", k=2)] == [1, 0]
