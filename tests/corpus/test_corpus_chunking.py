@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelmill.corpus import chunk
@@ -39,6 +39,7 @@ def test_an_overlap_that_does_not_fit_is_refused(size, overlap):
         chunk("text", size=size, overlap=overlap)
 
 
+@settings(deadline=None)  # the machine's time is nobody's promise
 @given(
     text=st.text(st.sampled_from("ab. \n\té🧀\u00a0"), max_size=400) | st.text(max_size=200),
     size=st.integers(1, 60),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelmill.corpus import read_documents
@@ -265,6 +265,7 @@ def test_parquet_without_the_columns_is_one_error(tmp_path):
 json_values = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5), st.lists, max_leaves=4)
 
 
+@settings(deadline=None)  # the machine's time is nobody's promise
 @given(
     rows=st.lists(
         st.fixed_dictionaries({"id": json_values, "text": json_values, "labels": json_values}) | json_values, min_size=2
@@ -283,6 +284,7 @@ def test_every_row_ends_as_one_document_or_one_failure(tmp_path_factory, rows):
             assert "\x00" not in row.text.encode().decode()
 
 
+@settings(deadline=None)  # the machine's time is nobody's promise
 @given(content=st.binary(max_size=300), suffix=st.sampled_from([".jsonl", ".csv", ".tsv", ".txt", ".jsonl.gz"]))
 def test_no_content_brings_the_reader_down(tmp_path_factory, content, suffix):
     """Any bytes at all give documents, failures, or the one error of a corpus."""

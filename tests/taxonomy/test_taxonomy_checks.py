@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelmill.taxonomy import Taxonomy, check
@@ -118,6 +118,7 @@ def test_lines_stay_readable_and_the_counts_complete(tmp_path):
 graphs = st.dictionaries(st.sampled_from("abcdefg"), st.lists(st.sampled_from("abcdefgx"), max_size=4))
 
 
+@settings(deadline=None)  # the machine's time is nobody's promise
 @given(parents=graphs)
 def test_cycles_are_found_exactly_where_they_are(parents):
     """Each cycle told is one, and taking one link out of each told cycle, again and again, leaves none."""

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelmill.errors import TaxonomyError
@@ -254,6 +254,7 @@ label_lists = st.lists(
 )
 
 
+@settings(deadline=None)  # the machine's time is nobody's promise
 @given(labels=label_lists, packed=st.booleans())
 def test_what_is_written_is_read_back(tmp_path_factory, labels, packed):
     """write_jsonl then read gives equal labels and the same key, whatever the characters."""
@@ -265,6 +266,7 @@ def test_what_is_written_is_read_back(tmp_path_factory, labels, packed):
     assert read.key == taxonomy.key
 
 
+@settings(deadline=None)  # the machine's time is nobody's promise
 @given(content=st.binary(max_size=200), suffix=st.sampled_from([".jsonl", ".csv", ".tsv", ".txt", ".csv.gz"]))
 def test_no_content_brings_the_check_down(tmp_path_factory, content, suffix):
     """Any bytes at all give a report: labels, or errors that say why there are none."""

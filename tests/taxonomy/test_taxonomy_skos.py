@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
 
 import pytest
 
@@ -138,3 +140,19 @@ def test_a_short_entity_is_an_abbreviation(tmp_path):
     path = tmp_path / "t.owl"
     path.write_text(RDF.format(declared='<!ENTITY b "bread">', name="rye &b;"))
     assert Taxonomy.read(path).names == ("rye bread",)
+
+
+def test_without_rdflib_the_extra_is_named(turtle):
+    """Where rdflib is not installed, the error is the line that installs it."""
+    code = """
+import sys
+sys.modules["rdflib"] = None
+from labelmill.errors import MissingExtraError
+from labelmill.taxonomy import Taxonomy
+try:
+    Taxonomy.read(sys.argv[1])
+except MissingExtraError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(turtle)], capture_output=True, text=True, check=True)
+    assert "pip install 'labelmill[skos]'" in done.stdout
