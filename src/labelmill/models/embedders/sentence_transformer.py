@@ -43,7 +43,7 @@ class SentenceTransformerEmbedder:
             InputError: There is no such model.
         """
         if not texts:
-            return np.empty((0, self._dimensions), dtype=np.float32)
+            return self.embed(["x"])[:0]  # the method that tells the width has changed its name over the versions
         vectors = self._model.encode(
             [encodable(text) for text in texts],
             batch_size=self._batch_size,
@@ -52,10 +52,6 @@ class SentenceTransformerEmbedder:
             show_progress_bar=False,
         )
         return np.asarray(vectors, dtype=np.float32)
-
-    @property
-    def _dimensions(self) -> int:
-        return int(self._model.get_sentence_embedding_dimension())
 
     @cached_property
     def _model(self) -> Any:
