@@ -55,7 +55,7 @@ def embedded_server(
     """Serve SmolLM2 on a free port of 127.0.0.1 until the context ends.
 
     Args:
-        threads: Of the model. Two on a machine of two cores gain little, and stall when something else runs.
+        threads: Of the model. On two cores that had other work as well, two threads took longer than one.
         slots: Requests at a time.
         context_tokens: Of each slot.
         reuse_prefix: Whether a prompt takes over what it shares with the slot's last one. Prompts with long common
