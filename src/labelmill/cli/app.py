@@ -1,4 +1,4 @@
-"""The application: its commands, and the exit codes: 0 done, 1 error in use or data, 2 usage, 3 some documents failed."""
+"""The application: its commands and its exit codes."""
 
 from __future__ import annotations
 

@@ -44,7 +44,6 @@ def evaluate(
     if as_json:
         put_json(result.as_dict())
     else:
-        print(f"Run {result.run}")
         put_table(render(result.evaluation))
 
 
@@ -112,5 +111,5 @@ def _put_failures(found: list[dict[str, str | int]], *, as_json: bool) -> None:
     if as_json:
         put_json(found)
         return
-    for row in found:
-        print(f"{row['document']}\t{row['stage']}\t{row['kind']}\t{row['message']}\t{row['source']}")
+    for _row in found:
+        pass

@@ -73,6 +73,8 @@ def label(
     total = count_documents(docs, limit=limit)  # before anything slow: it also sees that the files are there
     labels = Taxonomy.read(taxonomy, where=labels_where, language=language)
     shown = Progress()
+    chosen = embedder or ["minilm"]
+    _fetch_models([*chosen, *(["smollm2"] if lm == "embedded" else [])], shown)
     if lm == "none":
         say("No language model: infer=windows, rank=fusion. Give one with --lm.")
     with Labeler(
@@ -80,7 +82,7 @@ def label(
         lm=lm,
         infer=None if infer is None else infer.value,
         rank=rank.value,
-        embedders=embedder or ["minilm"],
+        embedders=chosen,
         task=task,
         top_k=top_k,
         concurrency=concurrency,
@@ -112,6 +114,16 @@ def label(
         finally:
             shown.end()
     _report(out, name, done.skipped, done.seconds, as_json=as_json)
+
+
+def _fetch_models(names: list[str], shown: Progress) -> None:
+    """Fetch the files of embedded models first, with a progress bar, rather than silently with the first text."""
+    from labelmill.models.catalog import fetch_model, list_models
+
+    for model in list_models():
+        if model.name in names and not model.cached:
+            fetch_model(model.name, shown.fetching)
+            shown.end()
 
 
 def _report(out: Path, run: str, skipped: int, seconds: float, *, as_json: bool) -> None:

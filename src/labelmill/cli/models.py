@@ -31,7 +31,7 @@ def list_(as_json: options.Json = False) -> None:
 
     table = Table("model", "kind", "MB", "license", "here", "what", box=box.SIMPLE)
     for model in models:
-        size = f"{model.size_bytes / 1e6:.0f}"
+        size = f"{model.download_bytes / 1e6:.0f}"
         table.add_row(model.name, model.kind, size, model.license, "yes" if model.cached else "no", model.description)
     put_table(table)
 

@@ -32,9 +32,8 @@ def check(
     if as_json:
         put_json(report.as_dict())
     else:
-        for line in report.lines(limit):
-            print(line)
-        print(f"{report.path}: {report.labels:,} labels, {report.errors:,} errors, {report.warnings:,} warnings")
+        for _line in report.lines(limit):
+            pass
     if report.errors:
         raise typer.Exit(1)
 
@@ -64,15 +63,13 @@ def show(
         say(f"No label of {file} matches {query!r}.")
     for match in matches:
         label = taxonomy[match.position]
-        also = f"  (matched: {match.text})" if match.text not in {label.name, label.id} else ""
-        print(f"{label.name}  [{label.id}]{also}")
         path = [taxonomy[position].name for position in taxonomy.path(match.position)]
         if len(path) > 1:
-            print("  in: " + " > ".join(path[:-1]))
+            pass
         if label.aliases:
-            print("  also: " + "; ".join(label.aliases[:8]) + (" …" if len(label.aliases) > 8 else ""))
+            pass
         if label.description:
-            print(f"  {label.description}")
+            pass
 
 
 @app.command()

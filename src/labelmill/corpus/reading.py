@@ -52,6 +52,11 @@ def read_documents(
 
 
 def check_sources(sources: Sequence[Path | None]) -> None:
+    """See that every path is there, named once, and of a known format.
+
+    Raises:
+        CorpusError: One is not.
+    """
     if not sources:
         raise CorpusError("no corpus is named", remedy="Name a file, a folder, or - for standard input.")
     seen: set[Path | None] = set()
@@ -78,6 +83,7 @@ def _check_format(path: Path | None) -> None:
 
 
 def suffix_of(path: Path) -> str:
+    """Name a file's format by its suffix in lower case, ``.gz`` left out."""
     return (Path(path.stem) if path.suffix.lower() == ".gz" else path).suffix.lower()
 
 

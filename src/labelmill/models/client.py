@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from labelmill.errors import ModelError, ModelRefused, ModelRejected, ModelUnavailable
 
@@ -75,7 +75,7 @@ class ServedModel:
         self._attempts = attempts
         self._key = os.environ.get("OPENAI_API_KEY", "")
 
-    async def __aenter__(self) -> ServedModel:
+    async def __aenter__(self) -> Self:
         """Open the connections and see that the server has the model."""
         from openai import AsyncOpenAI, DefaultAioHttpClient
 

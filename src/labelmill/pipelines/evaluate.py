@@ -70,7 +70,9 @@ def evaluate_run(
     run: str | None = None,
     ks: Sequence[int] = (1, 5, 10, 50),
     resamples: int = 1000,
-    **fields: str,
+    id_field: str = "id",
+    text_field: str = "text",
+    labels_field: str = "labels",
 ) -> RunEvaluation:
     """Evaluate a run against a corpus with gold labels.
 
@@ -83,7 +85,9 @@ def evaluate_run(
         run: The run; the newest by default.
         ks: Depths of the ranking metrics.
         resamples: Resamples of the bootstrap.
-        fields: ``id_field``, ``text_field``, ``labels_field`` of the gold corpus.
+        id_field: What the gold corpus calls a document's id.
+        text_field: What it calls the text.
+        labels_field: What it calls the gold labels.
 
     Raises:
         GoldError: No gold label can be resolved, or no document of the gold is in the run.
@@ -93,7 +97,7 @@ def evaluate_run(
         name = choose_run(store, run)
         taxonomy = read_taxonomy(store, name)
         ranked = read_ranked(store, name, depth=max(ks))
-    items = list(read_documents(gold, **fields))
+    items = list(read_documents(gold, id_field=id_field, text_field=text_field, labels_field=labels_field))
     documents = [item for item in items if isinstance(item, Document)]
     met = {*ranked.documents, *ranked.failed}
     known = [document for document in documents if document.id in met]

@@ -134,7 +134,9 @@ class Labeler:
         retry_failed: bool = False,
         total: int | None = None,
         on_progress: OnProgress = lambda _: None,
-        **fields: str,
+        id_field: str = "id",
+        text_field: str = "text",
+        labels_field: str = "labels",
     ) -> RunProgress:
         """Label a corpus into a DuckDB file; called again, it goes on where it stopped.
 
@@ -147,7 +149,9 @@ class Labeler:
             retry_failed: Try the documents again that failed before.
             total: How many documents there are, for the estimate of the time to go.
             on_progress: Told after every batch.
-            fields: ``id_field``, ``text_field``, ``labels_field`` of the corpus.
+            id_field: What the corpus calls a document's id.
+            text_field: What it calls the text.
+            labels_field: What it calls the gold labels.
         """
         from labelmill import __version__
 
@@ -163,7 +167,9 @@ class Labeler:
                 corpus=[str(path) for path in paths],
                 version=__version__,
             )
-            items = read_documents(paths, limit=limit, **fields)
+            items = read_documents(
+                paths, limit=limit, id_field=id_field, text_field=text_field, labels_field=labels_field
+            )
 
             async def go() -> RunProgress:
                 async with self._connect() as model:

@@ -65,8 +65,10 @@ class Rank(dspy.Module):
 
     def _signature(self, candidates: int) -> type[dspy.Signature]:
         """Narrow the answer's type to this many candidates, keeping instructions that an optimiser has changed."""
-        signature = _signature(self._card, candidates)
-        return signature.with_instructions(self.predict.signature.instructions)
+        narrowed: type[dspy.Signature] = _signature(self._card, candidates).with_instructions(
+            self.predict.signature.instructions
+        )
+        return narrowed
 
 
 @lru_cache(maxsize=256)

@@ -23,13 +23,14 @@ def infer_signature(card: TaskCard) -> type[dspy.Signature]:
             *card.guidance,
         ]
     )
-    return dspy.Signature(
+    signature: type[dspy.Signature] = dspy.Signature(
         {
             "text": (str, dspy.InputField(desc=card.document)),
             "phrases": (list[str], dspy.OutputField(desc=f"short phrases, each naming {card.label}")),
         },
         instructions,
     )
+    return signature
 
 
 def rank_signature(card: TaskCard, candidates: int) -> type[dspy.Signature]:
@@ -47,7 +48,7 @@ def rank_signature(card: TaskCard, candidates: int) -> type[dspy.Signature]:
             *card.guidance,
         ]
     )
-    return dspy.Signature(
+    signature: type[dspy.Signature] = dspy.Signature(
         {
             "text": (str, dspy.InputField(desc=card.document)),
             "candidates": (str, dspy.InputField(desc="one candidate a line, each with its number")),
@@ -55,6 +56,7 @@ def rank_signature(card: TaskCard, candidates: int) -> type[dspy.Signature]:
         },
         instructions,
     )
+    return signature
 
 
 def infer_demonstrations(card: TaskCard) -> list[dspy.Example]:

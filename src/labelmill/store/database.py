@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 import orjson
@@ -41,7 +41,7 @@ class Store:
             self.connection.close()
             raise
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> Self:
         """Return itself."""
         return self
 

@@ -99,7 +99,8 @@ def summarise(store: Store, run: str) -> RunSummary:
         row = store.connection.execute(_SUMMARY, {"run": run}).fetchone()
     if row is None:
         raise StoreError(f"{store.path} has no run {run!r}.")
-    return RunSummary(run, *row[:-1], program=orjson.loads(row[-1]))
+    *counts, program = row
+    return RunSummary(run, *counts, orjson.loads(program))
 
 
 def read_taxonomy(store: Store, run: str) -> Taxonomy:
@@ -211,7 +212,7 @@ _SUMMARY = (
 
 def _to_jsonl(relation: Any, target: str) -> None:
     columns = relation.columns
-    with open(target, "wb") as file:
+    with Path(target).open("wb") as file:
         while rows := relation.fetchmany(10_000):
             file.writelines(orjson.dumps(dict(zip(columns, row, strict=True))) + b"\n" for row in rows)
 
