@@ -99,8 +99,8 @@ def summarise(store: Store, run: str) -> RunSummary:
         row = store.connection.execute(_SUMMARY, {"run": run}).fetchone()
     if row is None:
         raise StoreError(f"{store.path} has no run {run!r}.")
-    *counts, program = row
-    return RunSummary(run, *counts, orjson.loads(program))
+    values = (run, *row[:-1], orjson.loads(row[-1]))
+    return RunSummary(*values)
 
 
 def read_taxonomy(store: Store, run: str) -> Taxonomy:
