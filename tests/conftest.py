@@ -1,0 +1,31 @@
+"""What all tests share: a cache of their own for indexes, property tests without deadlines, the development data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).parent.parent
+
+settings.register_profile("labelmill", deadline=None)
+settings.load_profile("labelmill")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder that starts empty."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("LABELMILL_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The development data; a test that asks for it is skipped where it is absent."""
+    folder = Path(os.environ.get("LABELMILL_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no development data at {folder}; set LABELMILL_DATA")
+    return folder
