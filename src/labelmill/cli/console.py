@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 def say(line: str) -> None:
     """Tell a person something, on standard error."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def fail(line: str) -> None:
@@ -24,8 +26,15 @@ def fail(line: str) -> None:
     say(f"labelmill: {' '.join(line.split())}")
 
 
+def put(line: str) -> None:
+    """Print a line of a result."""
+    print(line)
+
+
 def put_json(value: Any) -> None:
     """Print a result for a program."""
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+    put(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def put_table(table: Table) -> None:
@@ -57,6 +66,7 @@ class Progress:
         """Show a line; where standard error is no terminal, only every ten seconds and at the end."""
         now = time.monotonic()
         if self._terminal:
+            print(f"\r{line:<{self._width}}", end="\n" if last else "", file=sys.stderr, flush=True)
             self._width = 0 if last else len(line)
         elif last or now - self._last >= _SECONDS_BETWEEN_LINES:
             self._last = now
@@ -65,6 +75,7 @@ class Progress:
     def end(self) -> None:
         """Leave a rewritten line as it stands."""
         if self._terminal and self._width:
+            print(file=sys.stderr, flush=True)
             self._width = 0
 
     def building(self, what: str, done: int, total: int) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from labelmill.cli import options
-from labelmill.cli.console import put_json, put_table, say
+from labelmill.cli.console import put, put_json, put_table, say
 
 
 def evaluate(
@@ -44,6 +44,7 @@ def evaluate(
     if as_json:
         put_json(result.as_dict())
     else:
+        put(f"Run {result.run}")
         put_table(render(result.evaluation))
 
 
@@ -111,5 +112,5 @@ def _put_failures(found: list[dict[str, str | int]], *, as_json: bool) -> None:
     if as_json:
         put_json(found)
         return
-    for _row in found:
-        pass
+    for row in found:
+        put(f"{row['document']}\t{row['stage']}\t{row['kind']}\t{row['message']}\t{row['source']}")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from labelmill.cli import options
-from labelmill.cli.console import Progress, put_json, say
+from labelmill.cli.console import Progress, put, put_json, say
+
+if TYPE_CHECKING:
+    from labelmill.taxonomy import Match, Taxonomy
 
 app = typer.Typer(help="Check a taxonomy, look into it, or fetch one to start with.", no_args_is_help=True)
 
@@ -32,8 +35,9 @@ def check(
     if as_json:
         put_json(report.as_dict())
     else:
-        for _line in report.lines(limit):
-            pass
+        for line in report.lines(limit):
+            put(line)
+        put(f"{report.path}: {report.labels:,} labels, {report.errors:,} errors, {report.warnings:,} warnings")
     if report.errors:
         raise typer.Exit(1)
 
@@ -62,14 +66,20 @@ def show(
     if not matches:
         say(f"No label of {file} matches {query!r}.")
     for match in matches:
-        label = taxonomy[match.position]
-        path = [taxonomy[position].name for position in taxonomy.path(match.position)]
-        if len(path) > 1:
-            pass
-        if label.aliases:
-            pass
-        if label.description:
-            pass
+        _put_label(taxonomy, match)
+
+
+def _put_label(taxonomy: Taxonomy, match: Match) -> None:
+    label = taxonomy[match.position]
+    also = f"  (matched: {match.text})" if match.text not in {label.name, label.id} else ""
+    put(f"{label.name}  [{label.id}]{also}")
+    path = [taxonomy[position].name for position in taxonomy.path(match.position)]
+    if len(path) > 1:
+        put("  in: " + " > ".join(path[:-1]))
+    if label.aliases:
+        put("  also: " + "; ".join(label.aliases[:8]) + (" …" if len(label.aliases) > 8 else ""))
+    if label.description:
+        put(f"  {label.description}")
 
 
 @app.command()
@@ -97,10 +107,7 @@ def fetch(
     say(f"Wrote {len(taxonomy):,} labels to {out}. Their kind is skill or group: --labels-where \"kind = 'skill'\".")
 
 
-def _as_dict(taxonomy: object, position: int, matched: str) -> dict[str, object]:
-    from labelmill.taxonomy import Taxonomy
-
-    assert isinstance(taxonomy, Taxonomy)
+def _as_dict(taxonomy: Taxonomy, position: int, matched: str) -> dict[str, object]:
     label = taxonomy[position]
     return {
         "id": label.id,
