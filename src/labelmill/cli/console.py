@@ -33,7 +33,6 @@ def put(line: str) -> None:
 
 def put_json(value: Any) -> None:
     """Print a result for a program."""
-    print(json.dumps(value, ensure_ascii=False, indent=2))
     put(json.dumps(value, ensure_ascii=False, indent=2))
 
 
