@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from labelmill.models.embedders import MemoEmbedder, load_embedder
 from labelmill.pipelines.infer import Infer
@@ -63,22 +63,47 @@ def assemble(
 
 
 def _retrieve(spec: ProgramSpec, indexes: Indexes, embedders: Sequence[Embedder]) -> Retrieve:
-    kinds = {"windows": ("text", "windows"), "lm": ("text", "phrases"), "both": ("text", "windows", "phrases")}
-    asked = kinds[spec.infer]
-    searched: list[tuple[str, Retriever]] = [
-        (view, indexes.dense(view, embedder))
-        for embedder in embedders
-        for view in ("names", "aliases", "descriptions")
-    ]
-    searched += [("bm25", indexes.bm25())]
-    searched += [(f"{view}.characters", indexes.characters(view)) for view in ("names", "aliases")]
+    weights = _merged(WEIGHTS, indexes.taxonomy)
+    asked = {"windows": ("text", "windows"), "lm": ("text", "phrases"), "both": ("text", "windows", "phrases")}
     lanes = [
-        Lane(retriever, kind, WEIGHTS[what, kind])
-        for what, retriever in searched
-        for kind in asked
-        if (what, kind) in WEIGHTS
+        Lane(retriever, kind, weights[what, kind])
+        for what, retriever in _open(dict.fromkeys(what for what, _ in weights), indexes, embedders)
+        for kind in asked[spec.infer]
+        if (what, kind) in weights
     ]
     weighed = {lane.name: lane.weight for lane in lanes}
     return Retrieve(
         lanes, content_key(RETRIEVE_VERSION, INDEX_VERSION, weighed, [embedder.fingerprint for embedder in embedders])
     )
+
+
+def _open(
+    searched: Iterable[str], indexes: Indexes, embedders: Sequence[Embedder]
+) -> Iterator[tuple[str, Retriever]]:
+    """Open what is searched: a dense view once per embedder, the others once."""
+    for what in searched:
+        if what == "bm25":
+            yield what, indexes.bm25()
+        elif what.endswith(".characters"):
+            yield what, indexes.characters(what.removesuffix(".characters"))
+        else:
+            for embedder in embedders:
+                yield what, indexes.dense(what, embedder)
+
+
+def _merged(weights: Mapping[tuple[str, str], float], taxonomy: Taxonomy) -> dict[tuple[str, str], float]:
+    """Let one lane stand for those that would search the same texts, with their weights together.
+
+    Without aliases, names and aliases are the same view; without descriptions, names and descriptions are. Equal
+    lanes add equal terms to the fusion, so this changes no score and saves their time.
+    """
+    same: dict[str, str] = {}
+    if not any(label.aliases for label in taxonomy.labels):
+        same |= {"aliases": "names", "aliases.characters": "names.characters"}
+    if not any(label.description for label in taxonomy.labels):
+        same |= {"descriptions": "names"}
+    merged: dict[tuple[str, str], float] = {}
+    for (what, kind), weight in weights.items():
+        lane = same.get(what, what), kind
+        merged[lane] = merged.get(lane, 0.0) + weight
+    return merged

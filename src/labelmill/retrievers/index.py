@@ -43,13 +43,13 @@ class Indexes:
 
     def __init__(self, taxonomy: Taxonomy, root: Path | None = None, progress: Progress | None = None) -> None:
         """Remember what to index and where."""
-        self._taxonomy = taxonomy
+        self.taxonomy = taxonomy
         self._root = root or cache_dir() / "indexes"
         self._progress = progress or (lambda *_: None)
 
     def dense(self, view: str, embedder: Embedder) -> Dense:
         """Open dense retrieval over a view: ``names``, ``aliases`` or ``descriptions``."""
-        texts = VIEWS[view](self._taxonomy.labels)
+        texts = VIEWS[view](self.taxonomy.labels)
         key = {"kind": "dense", "view": view, "embedder": embedder.fingerprint}
         folder = self._folder(key, lambda path: self._embed(texts, embedder, path))
         vectors = np.load(folder / "vectors.npy", allow_pickle=False).astype(np.float32)
@@ -57,11 +57,11 @@ class Indexes:
 
     def bm25(self) -> BM25:
         """Open BM25 over names, aliases and descriptions."""
-        return BM25(self._folder({"kind": "bm25"}, lambda path: BM25.build(self._taxonomy.labels, path)))
+        return BM25(self._folder({"kind": "bm25"}, lambda path: BM25.build(self.taxonomy.labels, path)))
 
     def characters(self, view: str = "aliases") -> Characters:
         """Open character n-grams over a view."""
-        texts = VIEWS[view](self._taxonomy.labels)
+        texts = VIEWS[view](self.taxonomy.labels)
         return Characters.open(
             texts, self._folder({"kind": "characters", "view": view}, lambda path: Characters.build(texts, path))
         )
@@ -77,7 +77,7 @@ class Indexes:
 
     def _folder(self, key: Mapping[str, str], build: Callable[[Path], None]) -> Path:
         """Return the folder of an index, building it aside and moving it in when it is whole."""
-        full = {"version": INDEX_VERSION, "taxonomy": self._taxonomy.key, **key}
+        full = {"version": INDEX_VERSION, "taxonomy": self.taxonomy.key, **key}
         digest = hashlib.sha256(json.dumps(full, sort_keys=True).encode()).hexdigest()
         target = self._root / f"{key['kind']}-{digest[:24]}"
         if target.exists():
