@@ -6,6 +6,7 @@ from typing import Any
 
 import dspy
 
+from labelmill.corpus.fields import clean
 from labelmill.prompts.card import TaskCard
 from labelmill.prompts.signatures import infer_demonstrations, infer_signature
 from labelmill.prompts.wire import ADAPTER, fingerprint, parse, render
@@ -53,8 +54,8 @@ class Infer(dspy.Module):
 
 
 def clean_phrases(phrases: list[str]) -> list[str]:
-    """Fold white space, drop the empty and the repeated, and bound what a model that loops can cause."""
-    folded = (" ".join(str(phrase).split())[:_MAX_CHARACTERS] for phrase in phrases)
+    """Fold white space, drop the empty and the repeated, replace what no store takes, bound what a loop can cause."""
+    folded = (" ".join(clean(str(phrase)).split())[:_MAX_CHARACTERS] for phrase in phrases)
     return list({phrase.casefold(): phrase for phrase in reversed([p for p in folded if p][:_MAX_PHRASES])}.values())[
         ::-1
     ]

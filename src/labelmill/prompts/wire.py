@@ -14,6 +14,7 @@ from typing import Any
 import dspy
 from dspy.adapters.json_adapter import _get_structured_outputs_response_format
 from dspy.clients.legacy_requests import _strict_json_schema
+from dspy.utils.exceptions import AdapterParseError
 
 from labelmill.prompts.signatures import PROMPT_VERSION
 
@@ -45,7 +46,11 @@ def parse(predict: dspy.Predict, content: str) -> dict[str, Any]:
     Raises:
         dspy.utils.exceptions.AdapterParseError: The answer is no JSON object with these fields, even after repair.
     """
-    fields: dict[str, Any] = ADAPTER.parse(predict.signature, content)
+    try:
+        fields: dict[str, Any] = ADAPTER.parse(predict.signature, content)
+    except RecursionError:
+        # A model that loops can open brackets without end; the repair of the JSON then recurses without end.
+        raise AdapterParseError("JSONAdapter", predict.signature, content, message="nested too deeply") from None
     return fields
 
 
