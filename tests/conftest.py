@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from chat_server import ChatServer, running
 
 ROOT = Path(__file__).parent.parent
 
@@ -20,6 +23,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "cache"
     monkeypatch.setenv("LABELMILL_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture
+def chat_server() -> Iterator[ChatServer]:
+    """A real OpenAI-compatible server with scripted answers."""
+    with running() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from dataclasses import dataclass
@@ -79,6 +80,8 @@ class ServedModel:
         """Open the connections and see that the server has the model."""
         from openai import AsyncOpenAI, DefaultAioHttpClient
 
+        # stamina warns of every retry; where nobody has configured logging, Python would print that to the console.
+        logging.getLogger("stamina").addHandler(logging.NullHandler())
         self._client = AsyncOpenAI(
             base_url=self.url,
             api_key=self._key or "EMPTY",
@@ -109,7 +112,12 @@ class ServedModel:
                 attempt = retry.num
                 start = time.perf_counter()
                 answer = await self._send("/chat/completions", body)
-        return _completion(answer, time.perf_counter() - start, attempt)
+        try:
+            return _completion(answer, time.perf_counter() - start, attempt)
+        except (AttributeError, IndexError, KeyError, TypeError) as error:
+            raise ModelRefused(
+                f"{self.url}/chat/completions did not answer a chat completion. Check that the URL ends in /v1."
+            ) from error
 
     async def _find_model(self) -> None:
         listed = await self._send("/models", None)
@@ -117,7 +125,8 @@ class ServedModel:
         if not self.model and len(served) == 1:
             self.model = served[0]
         if self.model not in served:
-            asked = f"does not serve {self.model!r}" if self.model else "serves several models"
+            several = "serves several models" if served else "serves no model"
+            asked = f"does not serve {self.model!r}" if self.model else several
             raise ModelRefused(f"{self.url} {asked}; it has: {', '.join(served) or 'none'}. Use --lm MODEL@{self.url}.")
 
     async def _send(self, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
@@ -155,15 +164,26 @@ class ServedModel:
 
 
 def _completion(answer: dict[str, Any], seconds: float, attempts: int) -> Completion:
-    choices = answer.get("choices") or [{}]
-    usage = answer.get("usage") or {}
-    details = usage.get("prompt_tokens_details") or {}
+    choice = answer["choices"][0]
+    content = choice["message"].get("content") or ""
+    if not isinstance(content, str):
+        raise TypeError("content is no text")
+    usage = _mapping(answer.get("usage"))
     return Completion(
-        content=(choices[0].get("message") or {}).get("content") or "",
-        prompt_tokens=usage.get("prompt_tokens") or 0,
-        cached_tokens=details.get("cached_tokens") or 0,
-        completion_tokens=usage.get("completion_tokens") or 0,
+        content=content,
+        prompt_tokens=_count(usage.get("prompt_tokens")),
+        cached_tokens=_count(_mapping(usage.get("prompt_tokens_details")).get("cached_tokens")),
+        completion_tokens=_count(usage.get("completion_tokens")),
         seconds=seconds,
         attempts=attempts,
-        truncated=choices[0].get("finish_reason") == "length",
+        truncated=choice.get("finish_reason") == "length",
     )
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _count(value: object) -> int:
+    """Read a number of tokens; servers that do not count give none, and the answer stands."""
+    return value if isinstance(value, int) else 0
