@@ -2,8 +2,9 @@
 
 >>> from labelmill import Labeler, Taxonomy
 >>> labeler = Labeler(Taxonomy.from_names(["cook Italian dishes", "repair bicycles"]), embedders=["wordllama"])
->>> [prediction.name for prediction in labeler.label(["We look for a cook with a love of Italy."])[0].predictions][:1]
-['cook Italian dishes']
+>>> [labels] = labeler.label(["We look for a cook with a love of Italy."])
+>>> labels[0].name
+'cook Italian dishes'
 
 Names are loaded when they are first used, so that importing the package costs nothing.
 """

@@ -46,7 +46,7 @@ def label(
     top_k: Annotated[int, typer.Option(min=1, help="Labels of a document's final set at most.")] = 5,
     candidates: Annotated[int, typer.Option(min=1, help="Labels that are ranked and stored per document.")] = 50,
     listed: Annotated[int, typer.Option(min=1, help="Candidates that listwise Rank is shown.")] = 20,
-    chunk_characters: Annotated[int, typer.Option(min=100, help="Longest piece of a document read at once.")] = 1200,
+    chunk_characters: Annotated[int, typer.Option(min=200, help="Longest piece of a document read at once.")] = 1200,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Model calls in flight at most.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Read this many documents at most.")] = None,
     run: Annotated[

@@ -83,6 +83,11 @@ def clean(text: str) -> str:
     return _BROKEN.sub("\ufffd", text)
 
 
+def is_blank(text: str) -> bool:
+    """Tell a text that says nothing, but for white space and what `clean` has replaced."""
+    return not text.replace("\ufffd", "").strip()
+
+
 def split_labels(cell: str) -> list[str] | None:
     """Read gold labels out of a cell: a JSON list of strings, or ``|`` between them; an empty cell has no gold.
 
@@ -121,7 +126,7 @@ def _text(record: Mapping[str, object], field: str) -> str:
     if not isinstance(value, str):
         raise _Unfit("wrong-type", f"the field {field!r} is {_kind(value)}, not a text")
     text = clean(value)
-    if not text.replace("\ufffd", "").strip():
+    if is_blank(text):
         raise _Unfit("empty-text", "the text is empty")
     return text
 

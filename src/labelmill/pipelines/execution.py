@@ -10,6 +10,7 @@ from typing import Any
 from dspy.utils.exceptions import AdapterParseError
 
 from labelmill.corpus import chunk
+from labelmill.corpus.fields import clean
 from labelmill.errors import ModelRejected
 from labelmill.models.client import ChatModel, Completion
 from labelmill.pipelines.decide import decide
@@ -194,7 +195,7 @@ class Execution:
             try:
                 completion = await self._model.complete(call.body())
             except ModelRejected as error:
-                return Failure("", call.stage, "rejected", str(error))
+                return Failure("", call.stage, "rejected", clean(str(error)))
         try:
             output = call.read(completion)
         except AdapterParseError as error:

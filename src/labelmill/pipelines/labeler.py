@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from labelmill.corpus import read_documents
+from labelmill.corpus.fields import clean, is_blank
 from labelmill.errors import InputError, LabelmillError
 from labelmill.models.client import ChatModel, ServedModel
 from labelmill.models.spec import ModelSpec
@@ -117,9 +118,9 @@ class Labeler:
             InputError: A text is empty.
             LabelmillError: The model could not answer for a text.
         """
-        documents = [Document(str(place), text) for place, text in enumerate(texts)]
+        documents = [Document(str(place), clean(text)) for place, text in enumerate(texts)]
         for document in documents:
-            if not document.text.strip():
+            if is_blank(document.text):
                 raise InputError(f"text {document.id} is empty", remedy="Leave it out.")
         return _run(lambda: self._label(documents, ranked))
 

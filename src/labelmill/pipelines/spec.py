@@ -40,7 +40,7 @@ class ProgramSpec(BaseModel):
     candidates: int = Field(default=50, ge=1)
     listed: int = Field(default=20, ge=1)
     top_k: int = Field(default=5, ge=1)
-    chunk_characters: int = Field(default=1200, ge=100)
+    chunk_characters: int = Field(default=1200, ge=200)
     chunk_overlap: int = Field(default=100, ge=0)
 
     @property
@@ -52,6 +52,8 @@ class ProgramSpec(BaseModel):
     def _consistent(self) -> ProgramSpec:
         if self.uses_model and not self.model:
             raise ValueError(f"infer={self.infer!r} and rank={self.rank!r} need a language model")
+        if self.chunk_overlap >= self.chunk_characters:
+            raise ValueError(f"chunk_overlap={self.chunk_overlap} must be less than chunk_characters={self.chunk_characters}")
         return self
 
 

@@ -148,7 +148,8 @@ class RunWriter:
 
     def close(self, state: str, seconds: float) -> None:
         """Record how this sitting ended: ``finished`` or ``interrupted``, after how many seconds of work."""
-        with self._store.transaction():
+        # An interrupted run may still have a batch on its way into the file.
+        with self._lock, self._store.transaction():
             self._store.connection.execute(
                 "UPDATE runs SET state = ?, seconds = seconds + ?, updated = now() WHERE run = ?",
                 [state, seconds, self.run],

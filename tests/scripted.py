@@ -1,0 +1,154 @@
+"""The one seam at which tests replace a language model: a scripted one, in process or behind a real HTTP server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from labelmill.errors import LabelmillError, ModelRefused, ModelRejected, ModelUnavailable
+from labelmill.models.client import Completion
+
+Answer = str | Completion | LabelmillError
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a request asks: its stage, the text, and the candidates by number."""
+
+    stage: str
+    text: str
+    candidates: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Request:
+        """Read the last message, as a model would."""
+        content = body["messages"][-1]["content"].removeprefix("[[ ## text ## ]]\n")
+        content = content[: content.rindex("\n\nRespond with a JSON object")]
+        text, asks_rank, listed = content.rpartition("\n\n[[ ## candidates ## ]]\n")
+        if not asks_rank:
+            return cls("infer", content)
+        return cls("rank", text, tuple(line.split(". ", 1)[1] for line in listed.split("\n")))
+
+
+def long_words(request: Request) -> list[str]:
+    """Propose every word of more than three letters, at most ten."""
+    return re.findall(r"\w{4,}", request.text)[:10]
+
+
+def mentioned(request: Request) -> list[int]:
+    """Choose the candidates one of whose words the text has, by number."""
+    words = {word[:5] for word in re.findall(r"\w{4,}", request.text.lower())}
+    named = [{word[:5] for word in re.findall(r"\w{4,}", name.lower())} for name in request.candidates]
+    return [number for number, name in enumerate(named, start=1) if name & words]
+
+
+@dataclass
+class ScriptedModel:
+    """A `ChatModel` that answers by rule, and misbehaves where it is told to.
+
+    Attributes:
+        phrases: The rule for Infer.
+        choose: The rule for Rank.
+        troubles: Answers in place of the rule's: a request whose text holds the key gets an error raised, or this content.
+        pause: Seconds that every answer takes.
+        requests: What was asked, in order; a cancelled request stays in, but not in `answered`.
+    """
+
+    model: str = "scripted"
+    phrases: Callable[[Request], Any] = long_words
+    choose: Callable[[Request], Any] = mentioned
+    troubles: dict[str, Answer] = field(default_factory=dict)
+    pause: float = 0.0
+    requests: list[Request] = field(default_factory=list)
+    answered: int = 0
+
+    async def complete(self, body: dict[str, Any]) -> Completion:
+        """Answer one request by the rules."""
+        request = Request.read(body)
+        self.requests.append(request)
+        await asyncio.sleep(self.pause)
+        answer = self.answer(request)
+        if isinstance(answer, LabelmillError):
+            raise answer
+        self.answered += 1
+        return answer if isinstance(answer, Completion) else Completion(answer, 10, 4, 2)
+
+    def answer(self, request: Request) -> Answer:
+        """Give the trouble that the text calls for, or follow the rule."""
+        for word, trouble in self.troubles.items():
+            if word in request.text:
+                return trouble
+        if request.stage == "infer":
+            return json.dumps({"phrases": self.phrases(request)})
+        return json.dumps({"chosen": self.choose(request)})
+
+    def asked(self, stage: str) -> list[Request]:
+        """List the requests of one stage."""
+        return [request for request in self.requests if request.stage == stage]
+
+
+_STATUS = {ModelRejected: 400, ModelUnavailable: 503, ModelRefused: 401}
+
+
+@contextmanager
+def served(model: ScriptedModel) -> Iterator[str]:
+    """Put a scripted model behind an OpenAI-compatible server on loopback; give its base URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self._put(200, {"data": [{"id": model.model}]})
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            try:
+                answer = asyncio.run(model.complete(body))
+            except LabelmillError as error:
+                self._put(_STATUS[type(error)], {"error": {"message": str(error)}})
+                return
+            usage = {"prompt_tokens": answer.prompt_tokens, "completion_tokens": answer.completion_tokens}
+            finish = "length" if answer.truncated else "stop"
+            choices = [
+                {"index": 0, "message": {"role": "assistant", "content": answer.content}, "finish_reason": finish}
+            ]
+            self._put(200, {"id": "1", "object": "chat.completion", "choices": choices, "usage": usage})
+
+        def _put(self, status: int, value: dict[str, Any]) -> None:
+            content = json.dumps(value).encode()
+            try:
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+            except OSError:
+                self.close_connection = True  # the client was killed meanwhile, which is what some tests are about
+
+        def log_message(self, *_args: object) -> None:
+            """Be quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def write_jsonl(path: Path, rows: list[dict[str, Any]]) -> Path:
+    """Write one JSON object a line."""
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return path
