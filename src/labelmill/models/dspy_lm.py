@@ -29,6 +29,8 @@ def dspy_lm(model: str, url: str, *, max_tokens: int = 256, cache: bool = False)
 
 
 def _declare() -> None:
+    # DSPy looks up every model's price on the internet, at the first call, unless told that its own list will do.
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "true")
     from dspy._vendor.lm15.access import AccessPolicy
     from dspy.lm15 import ModelSupport, OpenAIChatCompat, ProviderDefinition, register_provider
 

@@ -33,13 +33,19 @@ class ModelSpec:
         """
         if text in {"none", "embedded"}:
             return cls(text)
-        model, at, url = text.rpartition("@") if "@http" in text else ("", "", text)
-        if at and not model:
-            raise InputError(f"the language model {text!r} has no model name before '@'", remedy=_REMEDY)
-        parts = urlsplit(url)
+        model, at, rest = text.rpartition("@http")
+        url = f"http{rest}" if at else text
+        try:
+            parts = urlsplit(url)
+        except ValueError:  # half a pair of brackets, for example
+            raise InputError(f"unknown language model {text!r}", remedy=_REMEDY) from None
+        if parts.username or parts.password or parts.query:
+            # The URL is stored with the run and printed; a key must not travel in it, nor in this message.
+            raise InputError(
+                "the language model's URL holds a password or a query", remedy="Set OPENAI_API_KEY instead."
+            )
         if parts.scheme not in {"http", "https"} or not parts.netloc:
             raise InputError(f"unknown language model {text!r}", remedy=_REMEDY)
-        if parts.username or parts.password:
-            # The URL is stored with the run and printed; a key must not travel in it.
-            raise InputError("the language model's URL holds a password", remedy="Set OPENAI_API_KEY instead.")
+        if at and not model:
+            raise InputError(f"the language model {text!r} has no model name before '@'", remedy=_REMEDY)
         return cls("server", model, url.rstrip("/"))
