@@ -1,7 +1,8 @@
-"""The task card: what a document is, what a label is, and examples, as the user's TOML; a new domain needs no Python."""
+"""The task card: what a document is, what a label is, and examples, as the user's TOML; a new domain needs no code."""
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -53,13 +54,24 @@ class TaskCard(BaseModel):
         """
         path = Path(path)
         try:
-            content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+            content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
             raise TaskError("no such file", path=path, remedy="Give --task the path of a TOML file.") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise TaskError(f"cannot be read: {error}", path=path) from error
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise TaskError(f"cannot be read ({reason})", path=path, remedy="Give --task a TOML file.") from error
+        except UnicodeDecodeError as error:
+            raise TaskError("not UTF-8", path=path, remedy="Save the file as UTF-8.") from error
+        except RecursionError:
+            raise TaskError("not valid TOML: nested too deeply", path=path, remedy="A card nests no lists.") from None
         except tomllib.TOMLDecodeError as error:
-            raise TaskError(f"not valid TOML: {error}", path=path, remedy="Correct the line it names.") from error
+            line = re.search(r"at line (\d+)", str(error))
+            raise TaskError(
+                f"not valid TOML: {error}",
+                path=path,
+                line=int(line.group(1)) if line else None,
+                remedy="Correct that line." if line else "Correct its end.",
+            ) from error
         try:
             return cls.model_validate(content)
         except ValidationError as error:
