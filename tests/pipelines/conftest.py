@@ -6,35 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from small_world import NAMES, TEXTS
 
 from labelmill import Labeler, Taxonomy
 from scripted import ScriptedModel, write_jsonl
 from toy_embedder import HashedGrams
-
-NAMES = [
-    "bake sourdough bread",
-    "repair bicycles",
-    "play the violin",
-    "grow tomatoes",
-    "sail small boats",
-    "knit woollen socks",
-    "keep honey bees",
-    "paint with watercolour",
-    "tune a piano",
-    "brew dark beer",
-    "restore old furniture",
-    "train guide dogs",
-]
-TEXTS = [
-    "Anna wants to bake bread with sourdough before the shop opens.",
-    "The club repairs bicycles every Friday and lends its tools.",
-    "We look for somebody who plays the violin, or tunes a piano.",
-    "Tomatoes grow well on the south wall; bees are welcome there.",
-    "He sails small boats in summer and knits socks in winter.",
-    "Old furniture is restored in the cellar, with beer at six.",
-    "Guide dogs are trained for two years.",
-    "Watercolour is painted on the quay at low tide.",
-]
 
 
 @pytest.fixture(scope="session")

@@ -73,6 +73,14 @@ class Store:
                 raise
             self.connection.execute("COMMIT")
 
+    def first(self, query: str, parameters: Any = None) -> tuple[Any, ...] | None:
+        """Return the first row of a query, or None.
+
+        All rows are taken: a result that is left unfinished bars the connection to relations.
+        """
+        rows: list[tuple[Any, ...]] = self.connection.execute(query, parameters).fetchall()
+        return rows[0] if rows else None
+
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Append rows, each with a value for every column of the table; nested values are lists and mappings.
 
@@ -103,7 +111,7 @@ class Store:
             return
 
     def _check_schema(self, *, write: bool) -> None:
-        known = self.connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'about'").fetchone()
+        known = self.first("SELECT 1 FROM duckdb_tables() WHERE table_name = 'about'")
         if known is None and write:
             # One transaction, so that two processes that start at once do not see half a schema.
             self.connection.execute("BEGIN")
@@ -111,7 +119,7 @@ class Store:
             self.connection.execute("INSERT INTO about VALUES (?)", [SCHEMA_VERSION])
             self.connection.execute("COMMIT")
             return
-        found = self.connection.execute("SELECT schema_version FROM about").fetchone() if known else None
+        found = self.first("SELECT schema_version FROM about") if known else None
         if found is None:
             raise StoreError(f"{self.path} is a DuckDB file, but not one of labelmill's. Give another --out.")
         if found[0] != SCHEMA_VERSION:

@@ -96,7 +96,7 @@ def choose_run(store: Store, run: str | None) -> str:
 def summarise(store: Store, run: str) -> RunSummary:
     """Count what a run has done and cost."""
     with store.errors():
-        row = store.connection.execute(_SUMMARY, {"run": run}).fetchone()
+        row = store.first(_SUMMARY, {"run": run})
     if row is None:
         raise StoreError(f"{store.path} has no run {run!r}.")
     values = (run, *row[:-1], orjson.loads(row[-1]))

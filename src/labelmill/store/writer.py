@@ -156,7 +156,7 @@ class RunWriter:
             )
 
     def _begin(self, key: str, program: Mapping[str, Any], taxonomy: str, corpus: Sequence[str], version: str) -> bool:
-        found = self._store.connection.execute("SELECT key FROM runs WHERE run = ?", [self.run]).fetchone()
+        found = self._store.first("SELECT key FROM runs WHERE run = ?", [self.run])
         if found is None:
             row = {"run": self.run, "key": key, "taxonomy": taxonomy, "program": program, "corpus": list(corpus)}
             # Timestamps as text that DuckDB parses: JSON has none.
@@ -175,7 +175,7 @@ class RunWriter:
         return True
 
     def _put_taxonomy(self, taxonomy: Taxonomy, source: str) -> None:
-        known = self._store.connection.execute("SELECT 1 FROM taxonomies WHERE taxonomy = ?", [taxonomy.key]).fetchone()
+        known = self._store.first("SELECT 1 FROM taxonomies WHERE taxonomy = ?", [taxonomy.key])
         if known:
             return
         self._store.insert("taxonomies", [{"taxonomy": taxonomy.key, "source": source, "labels": len(taxonomy)}])

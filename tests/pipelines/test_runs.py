@@ -1,0 +1,236 @@
+"""A corpus into a store: every document ends once, what was answered is never asked again, and failures can be retried."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from small_world import NAMES, TEXTS
+
+from labelmill import Taxonomy
+from labelmill.errors import ModelRefused, ModelRejected, ModelUnavailable, StoreError
+from labelmill.store import Store
+from labelmill.store.reader import read_failures, summarise
+from scripted import ScriptedModel, write_jsonl
+
+
+def rows(path: Path, run: str) -> list[tuple]:
+    """Everything that a run predicts, evidence included."""
+    with Store(path) as store:
+        return store.connection.execute(
+            "SELECT document, label, rank, score, selected, retrieval_rank, evidence FROM predictions WHERE run = ? "
+            "ORDER BY document, rank",
+            [run],
+        ).fetchall()
+
+
+def failures(path: Path, run: str) -> dict[str, tuple[str, str]]:
+    with Store(path) as store:
+        return {row["document"]: (row["stage"], row["kind"]) for row in read_failures(store, run)}
+
+
+def state(path: Path, run: str) -> tuple[str, int, int]:
+    with Store(path) as store:
+        summary = summarise(store, run)
+    return summary.state, summary.documents, summary.failures
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """A hundred documents, four batches, each text its own."""
+    texts = [{"id": f"d{n:03}", "text": f"{TEXTS[n % 8]} Note {n}."} for n in range(100)]
+    return write_jsonl(tmp_path / "many.jsonl", texts)
+
+
+def test_a_run_holds_every_document_once(make_labeler, many, tmp_path):
+    """And says how far it is after every batch."""
+    seen = []
+    out = tmp_path / "runs.duckdb"
+    done = make_labeler().label_corpus([many], out, run="r", total=100, on_progress=lambda p: seen.append(p.done))
+    assert (done.done, done.failed, done.skipped, done.calls) == (100, 0, 0, 0)
+    assert seen[-1] == 100
+    assert len(seen) == 4
+    assert state(out, "r") == ("finished", 100, 0)
+    assert len(rows(out, "r")) == 800
+
+
+def test_the_same_call_again_does_nothing_twice(make_labeler, many, tmp_path):
+    """No question, no row more, and the name of the run is found again."""
+    out = tmp_path / "runs.duckdb"
+    model = ScriptedModel()
+    make_labeler(model).label_corpus([many], out)
+    asked = len(model.requests)
+    again = make_labeler(model).label_corpus([many], out)
+    assert (again.done, again.skipped, len(model.requests)) == (0, 100, asked)
+    with Store(out) as store:
+        assert store.connection.execute("SELECT count(*), count(DISTINCT document) FROM documents").fetchall() == [
+            (100, 100)
+        ]
+
+
+def test_two_runs_of_the_same_program_agree(make_labeler, many, tmp_path):
+    """Row by row, with other batches in flight and another order of the corpus."""
+    lines = many.read_text(encoding="utf-8").splitlines(keepends=True)
+    turned = tmp_path / "turned.jsonl"
+    turned.write_text("".join(reversed(lines)), encoding="utf-8")
+    make_labeler(ScriptedModel(), rank="listwise").label_corpus([many], tmp_path / "a.duckdb", run="r")
+    make_labeler(ScriptedModel(pause=0.003), rank="listwise", concurrency=70).label_corpus(
+        [turned], tmp_path / "b.duckdb", run="r"
+    )
+    assert rows(tmp_path / "a.duckdb", "r") == rows(tmp_path / "b.duckdb", "r")
+
+
+def test_a_cheap_change_asks_nothing_again(make_labeler, corpus, tmp_path):
+    """Another top_k, another kind of Rank, other labels, other retrieval: Infer's answers serve them all."""
+    out = tmp_path / "runs.duckdb"
+    model = ScriptedModel()
+    make_labeler(model).label_corpus([corpus], out)
+    assert len(model.asked("infer")) == len(TEXTS)
+    make_labeler(model, top_k=1).label_corpus([corpus], out)
+    make_labeler(model, taxonomy=Taxonomy.from_names([*NAMES, "climb rocks"])).label_corpus([corpus], out)
+    reused = make_labeler(model, embedders=["wordllama"]).label_corpus([corpus], out).reused
+    assert reused == len(TEXTS)
+    assert len(model.requests) == len(TEXTS)
+    make_labeler(model, rank="listwise").label_corpus([corpus], out)
+    assert len(model.asked("infer")) == len(model.asked("rank")) == len(TEXTS)
+    make_labeler(model, rank="listwise", top_k=1).label_corpus([corpus], out)
+    assert len(model.requests) == 2 * len(TEXTS)
+
+
+def test_another_model_is_asked_itself(make_labeler, corpus, tmp_path):
+    """Answers belong to the model that gave them."""
+    out = tmp_path / "runs.duckdb"
+    make_labeler(ScriptedModel()).label_corpus([corpus], out)
+    other = ScriptedModel(model="another")
+    make_labeler(other).label_corpus([corpus], out)
+    assert len(other.requests) == len(TEXTS)
+
+
+def test_a_text_that_comes_again_in_a_later_batch_is_not_asked_again(make_labeler, tmp_path):
+    """The store has its answer by then."""
+    texts = [{"id": str(n), "text": f"Text {n % 40}"} for n in range(200)]
+    model = ScriptedModel()
+    make_labeler(model, concurrency=1).label_corpus([write_jsonl(tmp_path / "x.jsonl", texts)], tmp_path / "r.duckdb")
+    # Two batches are in flight at once, and neither sees what the other is asking just now.
+    assert 40 <= len(model.requests) <= 80
+
+
+def test_every_kind_of_failure_becomes_a_row(make_labeler, tmp_path):
+    """Unreadable, empty, repeated, rejected, unparseable: each with its stage and kind, under an id or file:line."""
+    path = tmp_path / "mixed.jsonl"
+    write_jsonl(
+        path,
+        [
+            {"id": "good", "text": TEXTS[0]},
+            {"id": "empty", "text": "  "},
+            {"id": "good", "text": "Somebody else's id."},
+            {"text": "No id."},
+            {"id": "odd", "text": ["no", "text"]},
+            {"id": "long", "text": "A violin, too long for the model."},
+            {"id": "silly", "text": "A piano, answered with nonsense."},
+        ],
+    )
+    with path.open("a", encoding="utf-8") as file:
+        file.write('{"id": "cut", "text": "no en\n')
+    troubles = {"violin": ModelRejected("too long"), "piano": "nonsense"}
+    out = tmp_path / "runs.duckdb"
+    done = make_labeler(ScriptedModel(troubles=troubles)).label_corpus([path], out, run="r")
+    assert (done.done, done.failed) == (1, 7)
+    found = failures(out, "r")
+    assert found == {
+        "empty": ("read", "empty-text"),
+        f"{path}:3": ("read", "duplicate-id"),
+        f"{path}:4": ("read", "missing-id"),
+        "odd": ("read", "wrong-type"),
+        "long": ("infer", "rejected"),
+        "silly": ("infer", "unparseable"),
+        f"{path}:8": ("read", "unparseable"),
+    }
+    assert state(out, "r") == ("finished", 1, 7)
+
+
+def test_failures_are_tried_again_only_when_asked_for(make_labeler, corpus, tmp_path):
+    """What succeeds then leaves the list of failures and joins the documents."""
+    out = tmp_path / "runs.duckdb"
+    model = ScriptedModel(troubles={"violin": ModelRejected("no"), "Guide": "nonsense"})
+    make_labeler(model).label_corpus([corpus], out, run="r")
+    assert set(failures(out, "r")) == {"t2", "t6"}
+    asked = len(model.requests)
+    del model.troubles["violin"]
+    again = make_labeler(model).label_corpus([corpus], out, run="r")
+    assert (again.done, again.failed, again.skipped, len(model.requests)) == (0, 0, 8, asked)
+    retried = make_labeler(model).label_corpus([corpus], out, run="r", retry_failed=True)
+    assert (retried.done, retried.failed, len(model.requests)) == (1, 1, asked + 2)
+    assert set(failures(out, "r")) == {"t6"}
+    assert state(out, "r") == ("finished", 7, 1)
+
+
+@pytest.mark.parametrize("trouble", [ModelUnavailable("gone"), ModelRefused("wrong key")])
+def test_a_server_that_goes_in_the_middle_loses_nothing(make_labeler, many, tmp_path, trouble):
+    """Committed documents stay, the run is interrupted, and the same call ends it with the same rows."""
+    out, whole = tmp_path / "runs.duckdb", tmp_path / "whole.duckdb"
+    model = ScriptedModel(troubles={"Note 70.": trouble})
+    with pytest.raises(type(trouble)):
+        make_labeler(model, concurrency=8).label_corpus([many], out, run="r")
+    now, documents, failed = state(out, "r")
+    assert (now, failed) == ("interrupted", 0)
+    assert documents in {32, 64}
+    model.troubles.clear()
+    asked = len(model.requests)
+    rest = make_labeler(model, concurrency=8).label_corpus([many], out, run="r")
+    assert (rest.skipped, rest.done) == (documents, 100 - documents)
+    assert len(model.requests) - asked <= 100 - documents
+    make_labeler(ScriptedModel()).label_corpus([many], whole, run="r")
+    assert rows(out, "r") == rows(whole, "r")
+
+
+def test_an_edited_document_is_labelled_again(make_labeler, corpus, tmp_path):
+    """Done means done with this text; its old rows are replaced, not added to."""
+    out = tmp_path / "runs.duckdb"
+    make_labeler().label_corpus([corpus], out, run="r")
+    corpus.write_text(
+        corpus.read_text(encoding="utf-8").replace("Guide dogs are trained", "Honey bees are kept"), encoding="utf-8"
+    )
+    done = make_labeler().label_corpus([corpus], out, run="r")
+    assert (done.done, done.skipped) == (1, 7)
+    assert next(row for row in rows(out, "r") if row[0] == "t6")[1] == "keep honey bees"
+    assert state(out, "r") == ("finished", 8, 0)
+    assert len(rows(out, "r")) == 64
+
+
+def test_a_limit_can_be_raised_later(make_labeler, corpus, tmp_path):
+    """The first documents are not labelled twice."""
+    out = tmp_path / "runs.duckdb"
+    assert make_labeler().label_corpus([corpus], out, limit=3).done == 3
+    more = make_labeler().label_corpus([corpus], out)
+    assert (more.done, more.skipped) == (5, 3)
+
+
+def test_a_name_belongs_to_one_program(make_labeler, corpus, tmp_path):
+    """Another top_k, other labels or another model under the same name would mix rows; it is refused in one line."""
+    out = tmp_path / "runs.duckdb"
+    make_labeler().label_corpus([corpus], out, run="r")
+    before = rows(out, "r")
+    for other in (
+        make_labeler(top_k=2),
+        make_labeler(taxonomy=Taxonomy.from_names(NAMES[:5])),
+        make_labeler(ScriptedModel()),
+    ):
+        with pytest.raises(StoreError, match="--run") as caught:
+            other.label_corpus([corpus], out, run="r")
+        assert "\n" not in str(caught.value)
+    assert rows(out, "r") == before
+
+
+def test_runs_are_named_by_program_and_corpus(make_labeler, corpus, many):
+    """The same name for the same call; another for anything that changes rows."""
+    labeler = make_labeler()
+    assert labeler.run_name([corpus]) == make_labeler().run_name([corpus])
+    others = [
+        make_labeler(top_k=1),
+        make_labeler(candidates=5),
+        make_labeler(ScriptedModel()),
+        make_labeler(chunk_characters=300),
+    ]
+    names = [labeler.run_name([corpus]), labeler.run_name([many]), *(other.run_name([corpus]) for other in others)]
+    assert len(set(names)) == len(names)
