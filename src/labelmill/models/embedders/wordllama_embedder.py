@@ -6,7 +6,9 @@ when one of them is a long document.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -63,7 +65,8 @@ class WordLlamaEmbedder:
     @cached_property
     def _model(self) -> Any:
         try:
-            import wordllama
+            with _root_logger_kept():
+                import wordllama
         except ImportError as error:
             raise MissingExtraError("the embedder 'wordllama'", "local") from error
         # Its wheel carries the weights; told where they are, it neither looks for a cache nor for the network.
@@ -71,6 +74,18 @@ class WordLlamaEmbedder:
         model = wordllama.WordLlama.load(cache_dir=folder, dim=DIMENSIONS, disable_download=True)
         model.tokenizer.no_padding()
         return model
+
+
+@contextmanager
+def _root_logger_kept() -> Iterator[None]:
+    """Undo what wordllama does at import: it logs to standard error from then on, all libraries' INFO included."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.handlers[:] = handlers
 
 
 def _unit_sum(table: NDArray[np.float32], ids: list[int]) -> NDArray[np.float32]:
