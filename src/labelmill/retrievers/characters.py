@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ from labelmill.retrievers.views import View
 _FEATURES = 2**20
 _TEXTS_PER_LABEL = 4
 """How many texts are kept per wanted label, since several texts of one label may come first."""
+
+
+_Texts = tuple[NDArray[np.int32], NDArray[np.float32]]
+"""Texts that a query finds, as columns of the matrix, and their scores."""
 
 
 class Characters:
@@ -53,32 +58,45 @@ class Characters:
 
     def retrieve(self, queries: Sequence[Sequence[str]], k: int) -> list[Hits]:
         """Find the best labels for each document's queries; see `Retriever`."""
-        from sparse_dot_topn import sp_matmul_topn
-
         flat = [query for document in queries for query in document]
         if not flat:
             return [Hits.empty() for _ in queries]
-        weighted = _weigh(_count(flat), self._idf)
-        wanted = min(k * _TEXTS_PER_LABEL, self._matrix.shape[1])
-        found = sp_matmul_topn(weighted, self._matrix, top_n=wanted, sort=True)
-        hits = []
-        start = 0
-        for document in queries:
-            hits.append(self._merge(found[start : start + len(document)], k))
-            start += len(document)
-        return hits
+        rows = self._best_texts(_weigh(_count(flat), self._idf), k)
+        ends = np.cumsum([len(document) for document in queries]).tolist()
+        return [self._merge(rows[end - len(document) : end], k) for document, end in zip(queries, ends, strict=True)]
 
-    def _merge(self, found: Any, k: int) -> Hits:
-        """Reduce (queries, texts) scores to the best labels: maximum over queries and over a label's texts."""
-        found = found.tocoo()
-        labels = self._owners[found.col]
-        order = np.lexsort((found.row, -found.data, labels))
-        first = np.unique(labels[order], return_index=True)[1]
-        best = order[first]
-        best = best[np.lexsort((labels[best], -found.data[best]))][:k]
-        return Hits(
-            labels[best].astype(np.int32), found.data[best].astype(np.float32), found.row[best].astype(np.int32)
-        )
+    def _best_texts(self, weighted: Any, k: int) -> list[_Texts]:
+        """Find for each query the texts that hold its best k labels, whatever the ties."""
+        wanted = min(k * _TEXTS_PER_LABEL, self._matrix.shape[1])
+        found = self._product(weighted, wanted)
+        rows: list[_Texts] = []
+        for row, (start, end) in enumerate(pairwise(found.indptr)):
+            texts, scores = found.indices[start:end], found.data[start:end]
+            # A cut through equal scores, or after one label's many texts, may have left out a better label.
+            if len(texts) == wanted and len(np.unique(self._owners[texts[scores > scores.min()]])) < k:
+                whole = self._product(weighted[row], self._matrix.shape[1])
+                texts, scores = whole.indices, whole.data
+            rows.append((texts, scores))
+        return rows
+
+    def _product(self, weighted: Any, wanted: int) -> Any:
+        """Multiply, and keep the best texts of each query: CSR, shape (queries, texts)."""
+        from sparse_dot_topn import sp_matmul_topn
+
+        return sp_matmul_topn(weighted, self._matrix, top_n=wanted, sort=True)
+
+    def _merge(self, rows: Sequence[_Texts], k: int) -> Hits:
+        """Reduce each query's texts to the best labels: maximum over queries and over a label's texts."""
+        if not rows:
+            return Hits.empty()
+        texts = np.concatenate([texts for texts, _ in rows])
+        scores = np.concatenate([scores for _, scores in rows])
+        numbers = np.repeat(np.arange(len(rows), dtype=np.int32), [len(texts) for texts, _ in rows])
+        labels = self._owners[texts]
+        order = np.lexsort((numbers, -scores, labels))
+        best = order[np.unique(labels[order], return_index=True)[1]]
+        best = best[np.lexsort((labels[best], -scores[best]))][:k]
+        return Hits(labels[best].astype(np.int32), scores[best].astype(np.float32), numbers[best])
 
 
 def _count(texts: Sequence[str]) -> Any:

@@ -31,12 +31,18 @@ class Dense:
         """Keep the vectors, and where each label's texts begin."""
         self.name = f"{view.name}.{embedder.name}"
         self._embedder = embedder
-        self._vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+        # Equal texts share one row: a product's last bits depend on the column, and labels of one name must tie.
+        rows: dict[str, int] = {}
+        self._rows = np.array([rows.setdefault(text, len(rows)) for text in view.texts], dtype=np.intp)
+        first = np.unique(self._rows, return_index=True)[1]
+        self._vectors = np.ascontiguousarray(vectors[first] if len(rows) < len(vectors) else vectors, dtype=np.float32)
         self._owners, self._starts = np.unique(view.owners, return_index=True)
         self._ends = np.append(self._starts[1:], len(view.owners))
 
     def retrieve(self, queries: Sequence[Sequence[str]], k: int) -> list[Hits]:
         """Find the best labels for each document's queries; see `Retriever`."""
+        if not queries:
+            return []
         flat = [query for document in queries for query in document]
         vectors = self._embedder.embed(flat)
         ends = np.cumsum([len(document) for document in queries])
@@ -47,11 +53,11 @@ class Dense:
     def _retrieve_one(self, queries: NDArray[np.float32], k: int) -> Hits:
         if not len(queries):
             return Hits.empty()
-        text_scores = np.full(len(self._vectors), -np.inf, dtype=np.float32)
+        row_scores = np.full(len(self._vectors), -np.inf, dtype=np.float32)
         for start in range(0, len(queries), _QUERY_BLOCK):
             block = queries[start : start + _QUERY_BLOCK] @ self._vectors.T
-            np.maximum(text_scores, block.max(axis=0), out=text_scores)
-        scores = np.maximum.reduceat(text_scores, self._starts)
+            np.maximum(row_scores, block.max(axis=0), out=row_scores)
+        scores = np.maximum.reduceat(row_scores[self._rows], self._starts)
         best = best_labels(scores, k)
         return Hits(self._owners[best].astype(np.int32), scores[best], self._best_queries(queries, best))
 
@@ -59,10 +65,6 @@ class Dense:
         """Find which query gave each label its score, after the fact: far cheaper than carrying it along."""
         if len(queries) == 1:
             return np.zeros(len(best), dtype=np.int32)
-        return np.array(
-            [
-                int(np.argmax((queries @ self._vectors[self._starts[i] : self._ends[i]].T).max(axis=1)))
-                for i in best.tolist()
-            ],
-            dtype=np.int32,
-        )
+        spans = ((self._starts[label], self._ends[label]) for label in best.tolist())
+        texts = (self._vectors[self._rows[start:end]] for start, end in spans)
+        return np.array([int(np.argmax((queries @ own.T).max(axis=1))) for own in texts], dtype=np.int32)

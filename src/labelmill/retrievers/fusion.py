@@ -41,9 +41,7 @@ def fuse(
     scores = np.bincount(inverse, weights=gains) / best_possible
     order = np.lexsort((found, -scores))[:k]
     evidence = _evidence(lanes, queries, set(found[order].tolist()))
-    return [
-        Candidate(int(found[i]), float(scores[i]), tuple(evidence.get(int(found[i]), ()))) for i in order.tolist()
-    ]
+    return [Candidate(int(found[i]), float(scores[i]), tuple(evidence.get(int(found[i]), ()))) for i in order.tolist()]
 
 
 def _evidence(

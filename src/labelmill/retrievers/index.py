@@ -1,10 +1,9 @@
-"""Indexes of a taxonomy, built once and kept in a cache keyed by content, so that an edited taxonomy never meets old vectors."""
+"""Indexes of a taxonomy, built once and cached by content, so that an edited taxonomy never meets old vectors."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -86,7 +85,9 @@ class Indexes:
             self._root.mkdir(parents=True, exist_ok=True)
             fresh = Path(tempfile.mkdtemp(prefix=".building-", dir=self._root))
         except OSError as error:
-            raise StoreError(f"Cannot write indexes to {self._root}: {error}. Set LABELMILL_CACHE to a folder.") from error
+            raise StoreError(
+                f"Cannot write indexes to {self._root}: {error}. Set LABELMILL_CACHE to a folder."
+            ) from error
         try:
             build(fresh)
             (fresh / "key.json").write_text(json.dumps(full, indent=1), encoding="utf-8")
@@ -103,8 +104,7 @@ class Indexes:
 def _move_in(fresh: Path, target: Path) -> None:
     """Move a finished folder into place; another process that was faster wins."""
     try:
-        os.replace(fresh, target)
+        fresh.replace(target)
     except OSError:
         if not target.exists():
             raise
-
