@@ -20,7 +20,7 @@ class InferRetrieveRank(dspy.Module):
 
     >>> module = InferRetrieveRank(labeler.program)  # doctest: +SKIP
     >>> with dspy.context(lm=dspy_lm("my-model", "http://127.0.0.1:8000/v1")):  # doctest: +SKIP
-    ...     module(text="Cook Italian dishes").labels
+    ...     module(text="Cook Italian dishes").names
     """
 
     def __init__(self, program: Program) -> None:
@@ -35,7 +35,7 @@ class InferRetrieveRank(dspy.Module):
         """Label a text.
 
         Returns:
-            A prediction with ``labels`` (names of the final set), ``ids``, ``ranking`` (names of all candidates, in
+            A prediction with ``names`` and ``ids`` of the final set, ``ranking`` (names of all candidates, in
             order), ``phrases`` and ``predictions`` (`labelmill.Prediction` values).
         """
         program = self._program.program
@@ -52,7 +52,8 @@ class InferRetrieveRank(dspy.Module):
             chosen = merge_rankings([self.rank(text=piece, names=names).chosen for piece in chunks])
         predictions = decide(program.taxonomy, candidates, chosen, top_k=program.spec.top_k)
         return dspy.Prediction(
-            labels=[prediction.name for prediction in predictions if prediction.selected],
+            # Not `labels`: that is a method of every dspy.Prediction, and the attribute would give the method.
+            names=[prediction.name for prediction in predictions if prediction.selected],
             ids=[prediction.label for prediction in predictions if prediction.selected],
             ranking=[prediction.name for prediction in predictions],
             phrases=list(phrases),
