@@ -9,6 +9,7 @@ VENV ?= .venv
 DEMO_VENV ?= .venv-demo
 BIN := $(VENV)/bin
 WORKERS ?= 2
+EVERYTHING := .[local,skos,dev]
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
@@ -52,7 +53,7 @@ bench: $(VENV)/.installed  ## Run the benchmarks; those on the development data 
 lock:  ## Find the newest versions that pyproject.toml admits, and freeze them into constraints.txt
 	@rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
 	@echo "Installing the newest of everything into .venv-lock: some minutes, 1.2 GB"
-	@$(call PIP_INSTALL,.venv-lock,--no-compile '.[local,skos,dev]')
+	@$(call PIP_INSTALL,.venv-lock,--no-compile '$(EVERYTHING)')
 	@{ sed -n '/^#/p' constraints.txt; .venv-lock/bin/python -m pip freeze --exclude labelmill; } > constraints.new
 	@mv constraints.new constraints.txt && rm -rf .venv-lock
 
@@ -68,7 +69,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(MAKE) --no-print-directory python-found
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV): some minutes the first time, 1.2 GB"
-	@$(call PIP_INSTALL,$(VENV),-c constraints.txt -e '.[local,skos,dev]')
+	@$(call PIP_INSTALL,$(VENV),-c constraints.txt -e '$(EVERYTHING)')
 	@touch $@
 
 $(DEMO_VENV)/.installed: pyproject.toml constraints.txt requirements-demo.txt
