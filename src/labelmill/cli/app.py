@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -45,12 +46,21 @@ def _options(
     """Take the options that stand before a command."""
 
 
+def _stop(_signal: int, frame: FrameType | None) -> None:
+    """Take a service manager's stop for Ctrl-C.
+
+    While a run is on, asyncio handles Ctrl-C by cancelling it; an exception raised here instead would end up in
+    whatever task is just awake.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    (handler if callable(handler) else signal.default_int_handler)(signal.SIGINT, frame)
+
+
 def run() -> NoReturn:
     """Run the application and exit with its code; an expected error is one line, never a traceback."""
     from labelmill.errors import LabelmillError
 
-    # A service manager's stop is an orderly stop, as Ctrl-C is.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _stop)
     try:
         app()
     except LabelmillError as error:

@@ -1,0 +1,67 @@
+"""Decide: candidates and a model's choice become one ranking with a final set; and what chunks chose becomes one choice."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labelmill import Candidate, Taxonomy
+from labelmill.pipelines.decide import decide
+from labelmill.pipelines.program import merge_rankings
+
+TAXONOMY = Taxonomy.from_names([f"label {n}" for n in range(30)])
+CANDIDATES = st.lists(st.tuples(st.integers(0, 29), st.floats(0, 1)), max_size=20, unique_by=lambda pair: pair[0]).map(
+    lambda pairs: [Candidate(label, score) for label, score in sorted(pairs, key=lambda pair: -pair[1])]
+)
+INDEXES = st.lists(st.integers(0, 19), unique=True, max_size=20)
+
+
+@given(candidates=CANDIDATES, indexes=st.none() | INDEXES, top_k=st.integers(1, 25))
+def test_every_candidate_is_ranked_once(candidates, indexes, top_k):
+    """Ranks count from 1, scores never rise, and the final set is the beginning."""
+    chosen = None if indexes is None else [index for index in indexes if index < len(candidates)]
+    found = decide(TAXONOMY, candidates, chosen, top_k=top_k)
+    assert [prediction.rank for prediction in found] == list(range(1, len(candidates) + 1))
+    assert sorted(prediction.retrieval_rank for prediction in found) == [prediction.rank for prediction in found]
+    assert all(before.score >= after.score for before, after in pairwise(found))
+    size = min(top_k, len(candidates) if chosen is None else len(chosen))
+    assert [prediction.selected for prediction in found] == [True] * size + [False] * (len(found) - size)
+    for prediction in found:
+        label = TAXONOMY.labels[candidates[prediction.retrieval_rank - 1].label]
+        assert (prediction.label, prediction.name) == (label.id, label.name)
+    picked = chosen or []
+    assert [prediction.retrieval_rank - 1 for prediction in found[: len(picked)]] == picked
+    rest = [prediction.retrieval_rank for prediction in found[len(picked) :]]
+    assert rest == sorted(rest)
+
+
+def test_a_model_that_chooses_nothing_selects_nothing():
+    """An empty answer is an answer: none of the candidates applies."""
+    found = decide(TAXONOMY, [Candidate(3, 0.9), Candidate(1, 0.2)], [], top_k=5)
+    assert [(prediction.name, prediction.selected) for prediction in found] == [("label 3", False), ("label 1", False)]
+
+
+def test_what_was_chosen_scores_above_what_was_not():
+    """Between 1 and 2, above every fused score."""
+    found = decide(TAXONOMY, [Candidate(n, 1.0) for n in range(4)], [2, 1], top_k=1)
+    assert [prediction.name for prediction in found] == ["label 2", "label 1", "label 0", "label 3"]
+    assert found[0].score > found[1].score >= 1.0 >= found[2].score
+    assert [prediction.selected for prediction in found] == [True, False, False, False]
+
+
+@given(rankings=st.lists(INDEXES, max_size=6))
+def test_merged_rankings_hold_every_choice_once(rankings):
+    """And do not depend on the order of the chunks."""
+    merged = merge_rankings(rankings)
+    assert sorted(merged) == sorted({index for ranking in rankings for index in ranking})
+    assert merge_rankings(rankings[::-1]) == merged or len(rankings) > 2  # floats add up in order
+
+
+def test_one_chunk_keeps_its_order_and_more_chunks_count_more():
+    """First in two chunks is before first in one; ties go by index."""
+    assert merge_rankings([[4, 0, 2]]) == [4, 0, 2]
+    assert merge_rankings([[4, 0], [1, 0], [1]]) == [1, 0, 4]
+    assert merge_rankings([[7], [3], []]) == [3, 7]
+    assert merge_rankings([]) == []

@@ -1,0 +1,135 @@
+"""A run against gold: which documents count, what they score, and what a reader is told beside the figures."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from small_world import TEXTS
+
+from labelmill.errors import GoldError, ModelRejected, StoreError
+from labelmill.pipelines.evaluate import evaluate_run
+from scripted import ScriptedModel, write_jsonl
+
+GOLD = [
+    "bake sourdough bread",
+    "repair bicycles",
+    "play the violin",
+    "grow tomatoes",
+    "sail small boats",
+    "restore old furniture",
+    "train guide dogs",
+    "paint with watercolour",
+]
+
+
+@pytest.fixture
+def gold(tmp_path):
+    rows = [{"id": f"t{n}", "text": text, "labels": [GOLD[n]]} for n, text in enumerate(TEXTS)]
+    return write_jsonl(tmp_path / "gold.jsonl", rows)
+
+
+@pytest.fixture
+def out(make_labeler, gold, tmp_path):
+    path = tmp_path / "runs.duckdb"
+    make_labeler().label_corpus([gold], path, run="r")
+    return path
+
+
+def value(result, metric: str) -> float:
+    return result.as_dict()["metrics"][metric]["value"]
+
+
+def test_the_figures_are_those_of_the_rows(make_labeler, gold, out):
+    """Precision at 1 counted by hand from what the labeler says."""
+    firsts = [found[0].name for found in make_labeler().label(TEXTS)]
+    result = evaluate_run(out, [gold], ks=[1, 8], resamples=50)
+    assert math.isclose(value(result, "p@1"), sum(map(str.__eq__, firsts, GOLD)) / 8)
+    assert result.run == "r"
+    assert result.warnings == []
+    assert result.evaluation.documents == 8
+
+
+def test_gold_by_id_and_by_name_are_the_same(make_labeler, tmp_path):
+    """A taxonomy with ids of its own; gold may use either."""
+    from labelmill import Label, Taxonomy
+
+    taxonomy = Taxonomy.from_labels([Label(f"L{n}", name) for n, name in enumerate(GOLD)])
+    figures = []
+    for key in ("id", "name"):
+        gold = write_jsonl(
+            tmp_path / f"{key}.jsonl",
+            [
+                {"id": f"t{n}", "text": text, "labels": [f"L{n}" if key == "id" else GOLD[n]]}
+                for n, text in enumerate(TEXTS)
+            ],
+        )
+        out = tmp_path / f"{key}.duckdb"
+        make_labeler(taxonomy=taxonomy).label_corpus([gold], out, run="r")
+        figures.append(evaluate_run(out, [gold], resamples=50).as_dict())
+    assert figures[0] == figures[1]
+
+
+def test_documents_that_the_run_never_met_are_left_out_and_counted(make_labeler, gold, tmp_path):
+    """A run with a limit is not punished for what it was told to leave."""
+    out = tmp_path / "few.duckdb"
+    make_labeler().label_corpus([gold], out, limit=3)
+    result = evaluate_run(out, [gold], resamples=50)
+    assert (result.evaluation.documents, result.documents_not_in_run) == (3, 5)
+    assert "5 documents with gold are not in the run" in result.warnings[0]
+
+
+def test_a_document_that_failed_scores_zero(make_labeler, gold, tmp_path):
+    """To leave it out would reward failing on what is hard."""
+    out = tmp_path / "failed.duckdb"
+    model = ScriptedModel(troubles={"Guide": ModelRejected("no")})
+    make_labeler(model).label_corpus([gold], out, run="failed")
+    make_labeler(ScriptedModel(model="other")).label_corpus([gold], out, run="whole")
+    failed, whole = (evaluate_run(out, [gold], run=run, ks=[8], resamples=50) for run in ("failed", "whole"))
+    assert failed.evaluation.documents == whole.evaluation.documents == 8
+    assert math.isclose(value(failed, "r@8"), value(whole, "r@8") - 1 / 8)
+
+
+def test_gold_that_the_taxonomy_does_not_have_is_told(out, gold):
+    """It counts as missed, and the reader learns how much of it there is."""
+    rows = [json.loads(line) for line in gold.read_text(encoding="utf-8").splitlines()]
+    rows[0]["labels"].append("walk on stilts")
+    write_jsonl(gold, rows)
+    result = evaluate_run(out, [gold], resamples=50)
+    assert any("walk on stilts" in line for line in result.warnings)
+
+
+def test_rows_of_the_gold_that_cannot_be_read_are_told(out, gold):
+    """Silence would look like completeness."""
+    with gold.open("a", encoding="utf-8") as file:
+        file.write('{"id": "cut\n')
+    result = evaluate_run(out, [gold], resamples=50)
+    assert result.gold_unreadable == 1
+    assert result.warnings == ["1 rows of the gold corpus could not be read"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            [{"id": "other", "text": "x", "labels": ["repair bicycles"]}],
+            "none of the 1 documents with gold is in run 'r'",
+        ),
+        ([{"id": "t0", "text": "x", "labels": ["walk on stilts"]}], "walk on stilts"),
+        ([{"id": "t0", "text": "x"}], "gold"),
+    ],
+)
+def test_gold_that_does_not_fit_is_one_line(out, tmp_path, rows, message):
+    """With what to do."""
+    with pytest.raises(GoldError, match=message) as caught:
+        evaluate_run(out, [write_jsonl(tmp_path / "other.jsonl", rows)])
+    assert "\n" not in str(caught.value)
+
+
+def test_runs_that_are_not_there_are_named(out, gold, tmp_path):
+    """An unknown run with those that there are; a missing file with how to make one."""
+    with pytest.raises(StoreError, match=r"has no run 'x'\. It has: r\."):
+        evaluate_run(out, [gold], run="x")
+    with pytest.raises(StoreError, match=r"nosuch\.duckdb: no such file"):
+        evaluate_run(tmp_path / "nosuch.duckdb", [gold])

@@ -1,0 +1,75 @@
+"""Windows: runs of words that a label could be named by."""
+
+from __future__ import annotations
+
+import doctest
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labelmill.pipelines import windows as module
+from labelmill.pipelines.windows import windows
+
+WORDS = st.sampled_from(
+    ["the", "The", "THE", "und", "IT", "it", "bread", "rye", "C++", "C#", "R&D", "bees,", "(old)", "é", "漢字", "U.S."]
+)
+SPACES = st.sampled_from([" ", "  ", "\t", "\n", ". ", "; ", ": ", "! ", " | "])
+TEXTS = st.text() | st.lists(st.tuples(WORDS, SPACES)).map(lambda pairs: "".join(word + space for word, space in pairs))
+
+
+def inner(text: str) -> list[str]:
+    return [word.strip(module._EDGES) for word in text.split() if word.strip(module._EDGES)]
+
+
+def test_the_example_is_true():
+    """The one in the docstring."""
+    assert doctest.testmod(module).failed == 0
+
+
+@given(text=TEXTS, longest=st.integers(1, 8))
+def test_a_window_is_a_run_of_the_words_of_the_text(text, longest):
+    """Each once, of at most `longest` words, in the order of the text, without what surrounds words."""
+    found = windows(text, longest)
+    assert len(set(found)) == len(found)
+    words = f" {' '.join(inner(text))} "
+    for window in found:
+        assert 1 <= len(window.split()) <= longest
+        assert all(word == word.strip(module._EDGES) != "" for word in window.split())
+        if "|" not in text and "·" not in text and "\u2022" not in text:  # these part words too
+            assert f" {window} " in words
+
+
+@given(text=st.lists(WORDS, min_size=1, max_size=12).map(" ".join))
+def test_no_window_begins_or_ends_with_a_function_word(text):
+    """Unless it is written in capitals, and so is another word."""
+    for window in windows(text):
+        first, last = window.split()[0], window.split()[-1]
+        assert first not in {"the", "und", "it"}
+        assert last not in {"the", "und", "it"}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", []),
+        (" \n ", []),
+        ("the and of", []),
+        ("The IT of it", ["IT"]),
+        ("the Rust Book", ["Rust", "Rust Book", "Book"]),
+        ("bake bread. Sell it", ["bake", "bake bread", "bread", "Sell"]),
+        ("red • blue | green", ["red", "blue", "green"]),
+        ("R&D, C++ (C#)", ["R&D", "R&D C++", "R&D C++ C#", "C++", "C++ C#", "C#"]),
+        ("tea tea", ["tea", "tea tea"]),
+        ("der Bäcker und die Bäckerin", ["Bäcker", "Bäcker und die Bäckerin", "Bäckerin"]),
+    ],
+)
+def test_these_texts_have_these_windows(text, found):
+    """No window reaches over the end of a sentence, a bullet or a bar."""
+    assert windows(text) == found
+
+
+def test_a_text_of_n_words_has_six_windows_a_word_at_most():
+    """So that a long document stays cheap."""
+    words = [f"word{n}" for n in range(500)]
+    assert len(windows(" ".join(words))) == 6 * 500 - 15
