@@ -16,6 +16,20 @@ from labelmill.errors import StoreError
 
 SCHEMA_VERSION = 1
 
+_CONFIG: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+"""Else DuckDB downloads code for what it takes for a file of another database."""
+
+_FILE_ERRORS = (
+    duckdb.IOException,
+    duckdb.InvalidInputException,
+    duckdb.SerializationException,
+    duckdb.ConnectionException,
+    duckdb.TransactionException,  # a commit that did not reach the disk
+    duckdb.FatalException,  # the same, found out later
+    duckdb.OutOfMemoryException,  # of memory, or of space for temporary files
+    OSError,
+)
+
 
 class Store:
     """One DuckDB file of runs, open for reading or for writing.
@@ -33,7 +47,7 @@ class Store:
         if not write and not self.path.exists():
             raise StoreError(f"{self.path}: no such file. Make it with: labelmill label … --out {self.path}")
         with self.errors():
-            self.connection = duckdb.connect(str(self.path), read_only=not write)
+            self.connection = duckdb.connect(str(self.path), read_only=not write, config=_CONFIG)
         try:
             with self.errors():
                 self._check_schema(write=write)
@@ -54,12 +68,16 @@ class Store:
         self.connection.close()
 
     @contextmanager
-    def errors(self) -> Iterator[None]:
-        """Turn what DuckDB raises about the file into one line with a remedy."""
+    def errors(self, path: Path | None = None) -> Iterator[None]:
+        """Turn what DuckDB raises about a file into one line with a remedy.
+
+        Args:
+            path: The file, where it is not the store itself.
+        """
         try:
             yield
-        except (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException, OSError) as error:
-            raise StoreError(_explain(self.path, str(error))) from error
+        except _FILE_ERRORS as error:
+            raise StoreError(_explain(path or self.path, str(error))) from error
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -111,17 +129,17 @@ class Store:
             return
 
     def _check_schema(self, *, write: bool) -> None:
-        known = self.first("SELECT 1 FROM duckdb_tables() WHERE table_name = 'about'")
-        if known is None and write:
+        if write and self.first("SELECT 1 FROM duckdb_tables()") is None:
             # One transaction, so that two processes that start at once do not see half a schema.
             self.connection.execute("BEGIN")
             self.connection.execute(files(__package__).joinpath("schema.sql").read_text(encoding="utf-8"))
             self.connection.execute("INSERT INTO about VALUES (?)", [SCHEMA_VERSION])
             self.connection.execute("COMMIT")
             return
-        found = self.first("SELECT schema_version FROM about") if known else None
+        ours = "SELECT 1 FROM duckdb_columns() WHERE table_name = 'about' AND column_name = 'schema_version'"
+        found = self.first("SELECT schema_version FROM about") if self.first(ours) else None
         if found is None:
-            raise StoreError(f"{self.path} is a DuckDB file, but not one of labelmill's. Give another --out.")
+            raise StoreError(f"{self.path} is a DuckDB file, but not one of labelmill's. Name another file.")
         if found[0] != SCHEMA_VERSION:
             raise StoreError(
                 f"{self.path} has schema {found[0]}, this labelmill knows schema {SCHEMA_VERSION}. "
@@ -140,17 +158,30 @@ def _json_shape(kind: str) -> Any:
 
 
 def _explain(path: Path, message: str) -> str:
-    line = " ".join(message.split())
-    if "lock" in line.lower():
+    # Without the path: what is looked for below may be a part of it.
+    line = " ".join(message.replace(str(path), "").split())
+    if "Could not set lock" in line:
         holder = re.search(r"PID (\d+)", line)
         who = f"process {holder.group(1)}" if holder else "another process"
-        return f"{path} is in use by {who}. Wait until it ends, or give another --out."
-    if "No space left" in line or "could not write" in line.lower():
-        return f"{path}: the disk is full. Free some space and run the same command again: what was committed is kept."
-    if "not a valid DuckDB" in line:
-        return f"{path} is not a DuckDB file. Give another --out."
-    if "read-only" in line.lower() or "Permission denied" in line:
-        return f"{path} cannot be written: permission denied. Give another --out."
-    if "Cannot open file" in line or "No such file" in line:
-        return f"{path} cannot be opened: {line[:200]}. Check that its folder exists."
+        return f"{path} is in use by {who}. Wait until it ends, or name another file."
+    for sign, complaint in _COMPLAINTS.items():
+        if sign in line:
+            return f"{path} {complaint}"
     return f"{path}: {line[:300]}"
+
+
+_FULL = "cannot grow: the disk is full. Free some space and run the same command again: what was committed is kept."
+_COMPLAINTS = {
+    "No space left": _FULL,
+    "File too large": _FULL,
+    "Could not write": _FULL,
+    "sqlite_scanner": "is an SQLite file, not a DuckDB file. Name another file.",
+    "not a valid DuckDB": "is not a DuckDB file. Name another file.",
+    "Could not read enough bytes": "is cut short or damaged. Restore it from a copy, or name another file.",
+    "different configuration": "is open in this process already. Close it first.",
+    "Is a directory": "is a folder. Name a file.",
+    "Not a directory": "lies within a file, not a folder. Name another file.",
+    "Permission denied": "cannot be opened: permission denied. Name another file.",
+    "Read-only file system": "cannot be written: its disk is read-only. Name another file.",
+    "No such file": "cannot be made: its folder does not exist. Create it first.",
+}

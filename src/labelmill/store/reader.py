@@ -170,20 +170,27 @@ def export(store: Store, run: str, target: Path, *, selected_only: bool = False)
         How many rows were written.
 
     Raises:
-        InputError: The file's suffix is none of these.
+        InputError: The file's suffix is none of these, or its folder does not exist.
+        StoreError: The file cannot be written.
     """
     if target.suffix.lower() not in _FORMATS:
         raise InputError(f"unknown format {target.suffix!r}", path=target, remedy="Use .parquet, .jsonl or .csv.")
+    if not target.parent.exists():
+        raise InputError(f"the folder {target.parent} does not exist", path=target, remedy="Create it first.")
     query = (
         f"SELECT document, label, name, rank, score, selected FROM ({_LONG}) "  # noqa: S608 - constant text
         f"{'WHERE selected' if selected_only else ''} ORDER BY document, rank"
     )
-    if not target.parent.exists():
-        raise InputError(f"the folder {target.parent} does not exist", path=target, remedy="Create it first.")
-    with store.errors():
-        relation = store.connection.sql(query, params={"run": run})
-        _FORMATS[target.suffix.lower()](relation, str(target))
-        return int(relation.count("*").fetchall()[0][0])
+    # Written beside, then moved: an export that fails leaves the old file as it was.
+    part = target.with_name(f".{target.name}.part")
+    try:
+        with store.errors(target):
+            relation = store.connection.sql(query, params={"run": run})
+            _FORMATS[target.suffix.lower()](relation, str(part))
+            part.replace(target)
+            return int(relation.count("*").fetchall()[0][0])
+    finally:
+        part.unlink(missing_ok=True)
 
 
 _LONG = (

@@ -1,0 +1,226 @@
+"""A file that cannot be used: one line that names it and says what to do, and nothing of it is harmed."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from labelmill.errors import StoreError
+from labelmill.store import Store
+
+TESTS = Path(__file__).parent.parent
+NOBODY = 65534
+
+HOLD = """
+import sys
+from labelmill.store import Store
+with Store(sys.argv[1], write=True) as store:
+    store.connection.execute("INSERT INTO taxonomies VALUES ('t', 'held', 1)")
+    print("ready", flush=True)
+    sys.stdin.readline()
+"""
+
+FILL = """
+import resource, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from store.conftest import Written
+from labelmill.errors import StoreError
+from labelmill.records import Failure
+from labelmill.store import Store
+
+limit = int(sys.argv[3])
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+written, done = Written(Path(sys.argv[1])), 0
+try:
+    with Store(written.path, write=True) as store:
+        writer = written.writer(store)
+        for number in range(400):
+            name = f"{number:05}"
+            writer.write([written.document(name)], [Failure(f"f{name}", "read", "x", "salt " * 4000)], [])
+            done += 1
+except StoreError as error:
+    print(done, error)
+"""
+
+
+@contextmanager
+def refused(pattern: str):
+    """Expect one line."""
+    with pytest.raises(StoreError, match=pattern) as caught:
+        yield
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@contextmanager
+def unprivileged():
+    """Act as a user who is not root, whom no permission stops."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def held(tmp_path):
+    """A file that another process holds for writing, and the process."""
+    path = tmp_path / "locked clock.duckdb"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with holder:
+        assert holder.stdout.readline() == "ready\n"
+        yield path, holder
+        holder.kill()
+
+
+@pytest.mark.parametrize("write", [True, False])
+def test_a_file_that_another_process_writes(held, write):
+    """The message names the process."""
+    path, holder = held
+    with refused(rf"^{re.escape(str(path))} is in use by process {holder.pid}\. Wait"):
+        Store(path, write=write)
+
+
+def test_a_killed_writer_holds_nothing(held):
+    """What it had committed is there, for readers and for writers."""
+    path, holder = held
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    for write in (False, True):
+        with Store(path, write=write) as store:
+            assert store.connection.execute("SELECT source FROM taxonomies").fetchall() == [("held",)]
+
+
+def test_many_may_read(written, fill):
+    """Readers do not shut each other out, in this process nor from others."""
+    fill([written.document("a")])
+    code = "import sys; from labelmill.store import Store; Store(sys.argv[1]).close(); print('read')"
+    with Store(written.path), Store(written.path):
+        ended = subprocess.run(
+            [sys.executable, "-c", code, str(written.path)], capture_output=True, text=True, check=True
+        )
+    assert ended.stdout == "read\n"
+
+
+def test_reading_what_this_process_writes(written):
+    """One process cannot hold a file both ways; the message says so."""
+    with Store(written.path, write=True), refused("is open in this process already"):
+        Store(written.path)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "is not a DuckDB file"),
+        (b"id,text\n1,salt\n" * 900, "is not a DuckDB file"),
+        (bytes(20_000), "is not a DuckDB file"),
+        (b"SQLite format 3\0" + bytes(20_000), "is an SQLite file"),
+    ],
+    ids=["empty", "text", "zeros", "sqlite"],
+)
+@pytest.mark.parametrize("write", [True, False])
+def test_a_file_of_another_kind(tmp_path, content, complaint, write):
+    """It is refused, and left as it was. The word lock in its path means nothing."""
+    path = tmp_path / "read-only lock.duckdb"
+    path.write_bytes(content)
+    with refused(f"^{path}.* {complaint}"):
+        Store(path, write=write)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("write", [True, False])
+def test_a_damaged_file(written, fill, write):
+    """Cut short, it is refused as such."""
+    fill([written.document("a")])
+    written.path.write_bytes(written.path.read_bytes()[:9000])
+    with refused("is cut short or damaged"):
+        Store(written.path, write=write)
+
+
+@pytest.mark.parametrize("tables", ["labels (x INTEGER)", "about (x INTEGER)", "about AS SELECT 'x' AS title"])
+@pytest.mark.parametrize("write", [True, False])
+def test_somebody_elses_database(tmp_path, tables, write):
+    """A DuckDB file of another program is refused, and gets no table of ours."""
+    path = tmp_path / "theirs.duckdb"
+    with duckdb.connect(path) as connection:
+        connection.execute(f"CREATE TABLE {tables}")
+        before = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+    with refused("is a DuckDB file, but not one of labelmill's"):
+        Store(path, write=write)
+    with duckdb.connect(path) as connection:
+        assert connection.execute("SELECT table_name FROM duckdb_tables()").fetchall() == before
+
+
+@pytest.mark.parametrize("write", [True, False])
+def test_another_version(written, fill, write):
+    """A file of another schema is refused with both numbers."""
+    fill()
+    with duckdb.connect(written.path) as connection:
+        connection.execute("UPDATE about SET schema_version = 99")
+    with refused(r"has schema 99, this labelmill knows schema 1\. Use"):
+        Store(written.path, write=write)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    """Reading makes no file; writing makes no folder."""
+    with refused(r"nowhere\.duckdb: no such file\. Make it with: labelmill label"):
+        Store(tmp_path / "nowhere.duckdb")
+    with refused("its folder does not exist"):
+        Store(tmp_path / "no" / "runs.duckdb", write=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_place_of_a_file(tmp_path):
+    """A folder is no file, and a file is no folder."""
+    (tmp_path / "file").write_text("")
+    for write in (True, False):
+        with refused("is a folder"):
+            Store(tmp_path, write=write)
+    with refused("lies within a file"):
+        Store(tmp_path / "file" / "runs.duckdb", write=True)
+
+
+def test_a_folder_without_permission():
+    """Where nothing may be written or read, the message says permission."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "runs.duckdb"
+        Store(path, write=True).close()
+        path.chmod(0o000)
+        Path(folder).chmod(0o555)
+        with unprivileged():
+            for name, write in (("runs.duckdb", False), ("runs.duckdb", True), ("new.duckdb", True)):
+                with refused(f"{name} cannot be opened: permission denied"):
+                    Store(Path(folder) / name, write=write)
+        Path(folder).chmod(0o755)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits of file sizes there")
+@pytest.mark.parametrize("limit", [300_000, 1_500_000])
+def test_a_full_disk(written, limit):
+    """When the file cannot grow: one line; whole batches are kept; with room again the run goes on."""
+    command = [sys.executable, "-c", FILL, str(written.path), str(TESTS), str(limit)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ended.stderr == ""
+    done, message = ended.stdout.strip().split(" ", 1)
+    assert "the disk is full. Free some space" in message
+    with Store(written.path, write=True) as store:
+        writer = written.writer(store)
+        assert len(writer.done_keys()) == len(writer.failed()) == int(done)
+        writer.write([written.document("after")], [], [])
+    names = [name for (name,) in written.rows("SELECT document FROM documents ORDER BY document")]
+    assert names == [*(f"{number:05}" for number in range(int(done))), "after"]
+    assert written.rows("SELECT count(*) FROM predictions") == [(2 * len(names),)]
