@@ -17,7 +17,7 @@ import pytest
 from labelmill.errors import StoreError
 from labelmill.store import Store
 
-TESTS = Path(__file__).parent.parent
+HERE = Path(__file__).parent
 NOBODY = 65534
 
 HOLD = """
@@ -33,7 +33,7 @@ FILL = """
 import resource, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from store.conftest import Written
+from written_runs import Written
 from labelmill.errors import StoreError
 from labelmill.records import Failure
 from labelmill.store import Store
@@ -212,7 +212,7 @@ def test_a_folder_without_permission():
 @pytest.mark.parametrize("limit", [300_000, 1_500_000])
 def test_a_full_disk(written, limit):
     """When the file cannot grow: one line; whole batches are kept; with room again the run goes on."""
-    command = [sys.executable, "-c", FILL, str(written.path), str(TESTS), str(limit)]
+    command = [sys.executable, "-c", FILL, str(written.path), str(HERE), str(limit)]
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
     assert ended.stderr == ""
     done, message = ended.stdout.strip().split(" ", 1)

@@ -185,10 +185,9 @@ def export(store: Store, run: str, target: Path, *, selected_only: bool = False)
     part = target.with_name(f".{target.name}.part")
     try:
         with store.errors(target):
-            relation = store.connection.sql(query, params={"run": run})
-            _FORMATS[target.suffix.lower()](relation, str(part))
+            count = _FORMATS[target.suffix.lower()](store.connection, query, {"run": run}, part)
             part.replace(target)
-            return int(relation.count("*").fetchall()[0][0])
+            return count
     finally:
         part.unlink(missing_ok=True)
 
@@ -217,15 +216,27 @@ _SUMMARY = (
 )
 
 
-def _to_jsonl(relation: Any, target: str) -> None:
-    columns = relation.columns
-    with Path(target).open("wb") as file:
-        while rows := relation.fetchmany(10_000):
+def _to_parquet(connection: Any, query: str, parameters: dict[str, str], target: Path) -> int:
+    relation = connection.sql(query, params=parameters)
+    relation.write_parquet(str(target))
+    return int(relation.count("*").fetchall()[0][0])
+
+
+def _to_csv(connection: Any, query: str, parameters: dict[str, str], target: Path) -> int:
+    relation = connection.sql(query, params=parameters)
+    relation.write_csv(str(target))
+    return int(relation.count("*").fetchall()[0][0])
+
+
+def _to_jsonl(connection: Any, query: str, parameters: dict[str, str], target: Path) -> int:
+    result = connection.execute(query, parameters)
+    columns = [column[0] for column in result.description]
+    count = 0
+    with target.open("wb") as file:
+        while rows := result.fetchmany(10_000):
             file.writelines(orjson.dumps(dict(zip(columns, row, strict=True))) + b"\n" for row in rows)
+            count += len(rows)
+    return count
 
 
-_FORMATS = {
-    ".parquet": lambda relation, target: relation.write_parquet(target),
-    ".csv": lambda relation, target: relation.write_csv(target),
-    ".jsonl": _to_jsonl,
-}
+_FORMATS = {".parquet": _to_parquet, ".csv": _to_csv, ".jsonl": _to_jsonl}
