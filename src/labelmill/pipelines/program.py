@@ -40,7 +40,8 @@ class Program:
     def key(self) -> str:
         """Identify everything that decides a document's predictions, but the document."""
         prompts = [stage.fingerprint() if stage else None for stage in (self.infer, self.rank)]
-        spec = self.spec.model_dump(mode="json", exclude={"task"})
+        # The card is in the prompts' fingerprints, the embedders in Retrieve's: a server that moved changes no key.
+        spec = self.spec.model_dump(mode="json", exclude={"task", "embedders"})
         return content_key(PROGRAM_VERSION, spec, self.taxonomy.key, self.retrieve.fingerprint, prompts)
 
     def queries(self, chunks: Sequence[str], phrases: Sequence[str]) -> Queries:
