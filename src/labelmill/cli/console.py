@@ -40,7 +40,8 @@ def put_table(table: Table) -> None:
     """Print a result for a person."""
     from rich.console import Console
 
-    Console(highlight=False, soft_wrap=not sys.stdout.isatty()).print(table)
+    # Elsewhere than on a terminal nothing is cut: a name in it may be wanted for the next command.
+    Console(highlight=False, width=None if sys.stdout.isatty() else 1000).print(table)
 
 
 def duration(seconds: float | None) -> str:

@@ -98,9 +98,19 @@ def runs(
         put_json([asdict(summary) for summary in summaries])
     else:
         from rich import box
-        from rich.table import Table
+        from rich.table import Column, Table
 
-        table = Table("run", "state", "documents", "failed", "model", "answers", "tokens", "seconds", box=box.SIMPLE)
+        table = Table(
+            Column("run", no_wrap=True),
+            "state",
+            "documents",
+            "failed",
+            "model",
+            "answers",
+            "tokens",
+            "seconds",
+            box=box.SIMPLE,
+        )
         for item in summaries:
             tokens = f"{item.prompt_tokens + item.completion_tokens:,}"
             counts = f"{item.documents:,}", f"{item.failures:,}", str(item.program["model"] or "none")

@@ -162,9 +162,9 @@ class BatchRun:
         else:
             bits = np.uint64(int(document_key(self._program, item)[:16], 16))
             place = int(np.searchsorted(done, bits))
-            skip = item.id in failed or (place < len(done) and done[place] == bits)
+            skip = item.id in failed or bool(place < len(done) and done[place] == bits)
         progress.skipped += skip
-        return bool(skip)
+        return skip
 
 
 async def _settle(running: set[asyncio.Task[None]], when: str) -> set[asyncio.Task[None]]:
