@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -42,7 +43,9 @@ with dspy.context(lm=dspy_lm("toy", sys.argv[1])):
 def guarded(code: str, argument: str, home: Path) -> subprocess.CompletedProcess[str]:
     """Run code in a fresh process with an empty home, reporting every look beyond this machine."""
     command = [sys.executable, "-c", GUARDED + code, argument]
-    return subprocess.run(command, capture_output=True, text=True, check=True, env={"HOME": str(home)})
+    settings = ("DSPY", "LITELLM", "XDG")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(settings)}
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment | {"HOME": str(home)})
 
 
 def test_nothing_leaves_this_machine_or_stays_in_the_home(chat_server, tmp_path):

@@ -142,6 +142,13 @@ def test_a_file_of_another_kind(tmp_path, content, complaint, write):
     assert path.read_bytes() == content
 
 
+def test_duckdb_downloads_nothing(tmp_path):
+    """No file, whatever it looks like, makes DuckDB fetch and run an extension."""
+    with Store(tmp_path / "runs.duckdb", write=True) as store:
+        for setting in ("autoinstall_known_extensions", "autoload_known_extensions"):
+            assert store.first("SELECT current_setting(?)", [setting]) == (False,)
+
+
 @pytest.mark.parametrize("write", [True, False])
 def test_a_damaged_file(written, fill, write):
     """Cut short, it is refused as such."""

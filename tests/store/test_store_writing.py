@@ -66,7 +66,7 @@ def as_rows(documents, failures):
     }
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(
     run=NAME,
     documents=st.lists(DOCUMENTS, max_size=4, unique_by=lambda item: item.document),
