@@ -66,10 +66,6 @@ def run() -> NoReturn:
     except LabelmillError as error:
         fail(str(error))
         sys.exit(1)
-    except BrokenPipeError:
-        # `labelmill … | head` is no error.
-        sys.stderr.close()
-        sys.exit(0)
     except KeyboardInterrupt:
         fail("interrupted")
         sys.exit(130)

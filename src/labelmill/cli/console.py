@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -27,8 +28,12 @@ def fail(line: str) -> None:
 
 
 def put(line: str) -> None:
-    """Print a line of a result."""
-    print(line)
+    """Print a line of a result; a reader that has left, as in ``labelmill … | head``, ends the program quietly."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is flushed at exit goes there
+        raise SystemExit(0) from None
 
 
 def put_json(value: Any) -> None:
@@ -41,7 +46,10 @@ def put_table(table: Table) -> None:
     from rich.console import Console
 
     # Elsewhere than on a terminal nothing is cut: a name in it may be wanted for the next command.
-    Console(highlight=False, width=None if sys.stdout.isatty() else 1000).print(table)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 1000)
+    with console.capture() as shown:
+        console.print(table)
+    put(shown.get().rstrip("\n"))
 
 
 def duration(seconds: float | None) -> str:

@@ -110,5 +110,5 @@ def _check(rankings: Rankings, gold: Gold, n_labels: int, ks: Sequence[int]) -> 
     if not len(gold.labels):
         raise GoldError(
             f"none of the {len(gold)} documents has gold labels",
-            remedy="Name the field that holds them, or evaluate a corpus that has some.",
+            remedy="Name the field that holds them with --labels-field, or evaluate a corpus that has some.",
         )
