@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
+import sys
 
 import duckdb
 import pytest
@@ -89,3 +91,13 @@ def test_paths_are_checked(tmp_path):
     (tmp_path / "a.txt").write_text("Loaf")
     with pytest.raises(CorpusError, match="named twice"):
         count_documents([tmp_path / "a.txt", tmp_path / "a.txt"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there a name may be any bytes")
+def test_a_path_that_is_not_utf8(tmp_path):
+    """It could be neither stored nor shown, so it is refused by a message that can."""
+    path = tmp_path / os.fsdecode(b"caf\xe9.jsonl")
+    path.write_text(JSONL)
+    with pytest.raises(CorpusError, match=r"jsonl: its path is not UTF-8\. Rename") as caught:
+        count_documents(path)
+    assert str(caught.value).encode()

@@ -212,3 +212,9 @@ def test_an_empty_batch_writes_nothing(written, fill):
     """No documents, no failures, no answers."""
     fill()
     assert written.rows("SELECT count(*) FROM documents") == [(0,)]
+
+
+def test_a_taxonomy_from_a_file_whose_name_is_not_utf8(written, fill):
+    """The source is for people alone; what no database takes of it is replaced."""
+    fill(taxonomy_source="caf\udce9.csv")
+    assert written.rows("SELECT source FROM taxonomies") == [("caf?.csv",)]

@@ -8,10 +8,11 @@ from itertools import islice
 from pathlib import Path
 
 from labelmill.corpus.delimited import read_delimited
-from labelmill.corpus.fields import Fields, unreadable
+from labelmill.corpus.fields import Fields, clean, unreadable
 from labelmill.corpus.folder import read_folder, read_text
 from labelmill.corpus.jsonl import read_jsonl
 from labelmill.corpus.parquet import read_parquet
+from labelmill.corpus.text import is_utf8
 from labelmill.errors import CorpusError
 from labelmill.records import Document, Failure
 
@@ -64,6 +65,8 @@ def check_sources(sources: Sequence[Path | None]) -> None:
         resolved = path and path.resolve()
         if resolved in seen:
             raise CorpusError("this is named twice", path=path or "-", remedy="Name it once.")
+        if resolved and not is_utf8(str(resolved)):  # it is part of keys, and stored
+            raise CorpusError("its path is not UTF-8", path=clean(str(path)), remedy="Rename the file or its folder.")
         seen.add(resolved)
         try:
             _check_format(path)

@@ -178,7 +178,8 @@ class RunWriter:
         known = self._store.first("SELECT 1 FROM taxonomies WHERE taxonomy = ?", [taxonomy.key])
         if known:
             return
-        self._store.insert("taxonomies", [{"taxonomy": taxonomy.key, "source": source, "labels": len(taxonomy)}])
+        shown = source.encode(errors="replace").decode()  # the name of a file need not be UTF-8
+        self._store.insert("taxonomies", [{"taxonomy": taxonomy.key, "source": shown, "labels": len(taxonomy)}])
         rows = [
             {
                 "taxonomy": taxonomy.key,
