@@ -168,3 +168,23 @@ def test_a_cache_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match=r"Cannot write indexes to .*file/indexes: .*LABELMILL_CACHE"):
         Indexes(Taxonomy.from_names(["rye"]), tmp_path / "file" / "indexes").bm25()
+
+
+@pytest.mark.parametrize("kind", ["dense", "bm25", "characters"])
+def test_a_damaged_index_is_named_with_the_remedy(kind: str, cache: Path) -> None:
+    """A file that was cut short ends in one line that names the folder to delete."""
+    taxonomy = Taxonomy.from_names(["cook", "bake bread", "repair bicycles"])
+
+    def open_index() -> object:
+        indexes = Indexes(taxonomy)
+        if kind == "dense":
+            return indexes.dense("names", HashedGrams())
+        return indexes.bm25() if kind == "bm25" else indexes.characters()
+
+    open_index()
+    (folder,) = (cache / "indexes").iterdir()
+    for file in folder.iterdir():
+        if file.name != "key.json":
+            file.write_bytes(file.read_bytes()[:20])
+    with pytest.raises(StoreError, match=rf"{folder.name} is damaged .*Delete that folder"):
+        open_index()

@@ -74,7 +74,7 @@ class ServedModel:
         self.url = url.rstrip("/")
         self.model = model
         self._attempts = attempts
-        self._key = os.environ.get("OPENAI_API_KEY", "")
+        self._key = os.environ.get("OPENAI_API_KEY", "").strip()
 
     async def __aenter__(self) -> Self:
         """Open the connections and see that the server has the model."""

@@ -22,7 +22,7 @@ def dspy_lm(model: str, url: str, *, max_tokens: int = 256, cache: bool = False)
         cache: Whether DSPy keeps answers. Off: its cache ignores the server's address, and unpickles what it reads.
     """
     _declare()
-    key = os.environ.get("OPENAI_API_KEY") or "EMPTY"
+    key = os.environ.get("OPENAI_API_KEY", "").strip() or "EMPTY"
     return dspy.LM(
         f"{_PROVIDER}/{model}", api_base=url, api_key=key, temperature=0.0, max_tokens=max_tokens, cache=cache
     )

@@ -18,7 +18,8 @@ def infer_signature(card: TaskCard) -> type[dspy.Signature]:
     instructions = "\n".join(
         [
             f"Read {card.document}. List short phrases, each of which names {card.label}.",
-            "Write each phrase as a catalogue would name it: a few words, no sentence, nothing that the text does not say.",
+            "Write each phrase as a catalogue would name it: a few words, no sentence, "
+            "nothing that the text does not say.",
             "List every one once, the most important first. Answer with an empty list if there is none.",
             *card.guidance,
         ]

@@ -54,7 +54,9 @@ class Characters:
         """Read what `build` wrote."""
         from scipy import sparse
 
-        return cls(view, sparse.load_npz(folder / "matrix.npz"), np.load(folder / "idf.npy", allow_pickle=False))
+        with (folder / "matrix.npz").open("rb") as file:  # scipy leaves it open where it is damaged
+            matrix = sparse.load_npz(file)
+        return cls(view, matrix, np.load(folder / "idf.npy", allow_pickle=False))
 
     def retrieve(self, queries: Sequence[Sequence[str]], k: int) -> list[Hits]:
         """Find the best labels for each document's queries; see `Retriever`."""

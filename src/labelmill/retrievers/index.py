@@ -6,8 +6,10 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -51,19 +53,22 @@ class Indexes:
         texts = VIEWS[view](self.taxonomy.labels)
         key = {"kind": "dense", "view": view, "embedder": embedder.fingerprint}
         folder = self._folder(key, lambda path: self._embed(texts, embedder, path))
-        vectors = np.load(folder / "vectors.npy", allow_pickle=False).astype(np.float32)
+        with _undamaged(folder):
+            vectors = np.load(folder / "vectors.npy", allow_pickle=False).astype(np.float32)
         return Dense(texts, vectors, embedder)
 
     def bm25(self) -> BM25:
         """Open BM25 over names, aliases and descriptions."""
-        return BM25(self._folder({"kind": "bm25"}, lambda path: BM25.build(self.taxonomy.labels, path)))
+        folder = self._folder({"kind": "bm25"}, lambda path: BM25.build(self.taxonomy.labels, path))
+        with _undamaged(folder):
+            return BM25(folder)
 
     def characters(self, view: str = "aliases") -> Characters:
         """Open character n-grams over a view."""
         texts = VIEWS[view](self.taxonomy.labels)
-        return Characters.open(
-            texts, self._folder({"kind": "characters", "view": view}, lambda path: Characters.build(texts, path))
-        )
+        folder = self._folder({"kind": "characters", "view": view}, lambda path: Characters.build(texts, path))
+        with _undamaged(folder):
+            return Characters.open(texts, folder)
 
     def _embed(self, view: View, embedder: Embedder, folder: Path) -> None:
         slices = []
@@ -99,6 +104,15 @@ class Indexes:
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
         return target
+
+
+@contextmanager
+def _undamaged(folder: Path) -> Iterator[None]:
+    """Say what to do where an index cannot be read: a disk that was full, a copy that was cut short."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise StoreError(f"The index {folder} is damaged ({error}). Delete that folder: it will be built anew.") from error
 
 
 def _move_in(fresh: Path, target: Path) -> None:

@@ -59,7 +59,7 @@ class ServerEmbedder:
         self._concurrency = concurrency
         self._attempts = attempts
         self._first_wait = first_wait
-        self._key = os.environ.get("OPENAI_API_KEY", "")
+        self._key = os.environ.get("OPENAI_API_KEY", "").strip()
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts: shape (n, d), rows of length 1.
