@@ -80,6 +80,9 @@ def embedded_server(
         server = xllamacpp.Server(parameters)
     except (RuntimeError, ValueError, OSError) as error:
         raise ModelUnavailable(f"{_WHAT} does not start with {weights}: {error}. Free some memory and retry") from error
+    # A server that ends before its loop has begun never ends (it waits for the loop, which then begins). An answer
+    # shows that the loop runs.
+    server.handle_completions({"prompt": "a", "max_tokens": 1, "cache_prompt": False})
     try:
         base_url = f"{server.listening_address}/v1"
         yield EmbeddedServer(base_url, MODEL_NAME, _fingerprint(), context_tokens, slots)
