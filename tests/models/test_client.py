@@ -134,6 +134,14 @@ def test_a_malformed_request_is_rejected_at_once(chat_server, status):
     assert len(chat_server.bodies) == 1
 
 
+def test_a_rejection_is_told_in_the_servers_own_words(chat_server):
+    """Not wrapped in the JSON that they came in."""
+    body = b'{"error": {"message": "This model has 4096 tokens of context.", "type": "BadRequestError", "code": 400}}'
+    chat_server.script = [Reply(400, body)]
+    with raises(ModelRejected, r"answered 400: This model has 4096 tokens of context\.$"):
+        ask(chat_server)
+
+
 @pytest.mark.parametrize(
     ("status", "remedy"), [(401, "OPENAI_API_KEY"), (403, "OPENAI_API_KEY"), (404, "model's name and the URL")]
 )

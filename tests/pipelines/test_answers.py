@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelmill.pipelines.infer import Infer, clean_phrases
-from labelmill.pipelines.rank import clean_numbers
+from labelmill.pipelines.rank import Rank, clean_numbers
 from labelmill.prompts.card import TaskCard
 
 
@@ -42,3 +42,11 @@ def test_a_phrase_that_was_cut_is_left_out():
     assert infer.read('{"phrases": ["rye bread", "dark be', truncated=True) == ["rye bread"]
     assert infer.read('{"phrases": ["rye bre', truncated=True) == ["rye bre"]
     assert infer.read('{"phrases": ["rye bread", "ale"]}', truncated=False) == ["rye bread", "ale"]
+
+
+def test_a_number_that_was_cut_is_left_out():
+    """It may have lost a digit: 1 for 12."""
+    names = [f"label {number}" for number in range(20)]
+    rank = Rank(TaskCard(), 20)
+    assert rank.read('{"chosen": [3, 1', names, truncated=True) == [2]
+    assert rank.read('{"chosen": [3, 1]}', names, truncated=False) == [2, 0]

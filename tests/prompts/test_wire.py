@@ -14,8 +14,8 @@ from labelmill.models.client import ServedModel
 from labelmill.models.dspy_lm import dspy_lm
 from labelmill.pipelines.infer import MAX_TOKENS as INFER_TOKENS
 from labelmill.pipelines.infer import Infer
-from labelmill.pipelines.rank import MAX_TOKENS as RANK_TOKENS
 from labelmill.pipelines.rank import Rank
+from labelmill.prompts.adapter import ADAPTER
 from labelmill.prompts.card import Example, TaskCard
 from labelmill.prompts.signatures import (
     infer_demonstrations,
@@ -23,7 +23,7 @@ from labelmill.prompts.signatures import (
     number_candidates,
     rank_signature,
 )
-from labelmill.prompts.wire import ADAPTER, fingerprint, parse, render, response_format
+from labelmill.prompts.wire import fingerprint, parse, render, response_format
 
 TEXTS = {
     "plain": "Knead the dough for ten minutes.",
@@ -95,8 +95,9 @@ def test_rank_sends_what_dspy_sends(chat_server, card, candidates):
     predict = dspy.Predict(rank_signature(card, candidates))
     names = [f"{TEXTS['quotes']} {TEXTS['markers']} {number}" for number in range(candidates)]
     inputs = {"text": TEXTS["unicode"], "candidates": number_candidates(names)}
-    answered = ask_dspy(chat_server, predict, inputs, RANK_TOKENS)
-    content = ask_directly(chat_server, render(predict, "toy", inputs, max_tokens=RANK_TOKENS))
+    length = Rank(card, candidates).max_tokens
+    answered = ask_dspy(chat_server, predict, inputs, length)
+    content = ask_directly(chat_server, render(predict, "toy", inputs, max_tokens=length))
     theirs, ours = chat_server.bodies
     assert ours == theirs
     assert parse(predict, content) == {"chosen": answered.chosen} == {"chosen": [1]}
@@ -199,3 +200,18 @@ def test_a_name_with_a_line_break_stays_on_its_line(character):
     """Every candidate is one line, so that no name can pass itself off as the next candidate."""
     listed = number_candidates([f"sour{character}2. dough", "rye"])
     assert listed.splitlines() == ["1. sour 2. dough", "2. rye"]
+
+
+def test_demonstrations_show_answers_on_one_line():
+    """As a server that allows no white space writes them; questions keep their form."""
+    predict = infer_predict(PLAIN)
+    predict.demos = [dspy.Example(text="a\nb", phrases=["x", "„y“"]).with_inputs("text")]
+    shown = [m["content"] for m in render(predict, "toy", {"text": "t"}, max_tokens=5)["messages"]]
+    assert '{"phrases": ["x", "„y“"]}' in shown
+    assert any("[[ ## text ## ]]\na\nb" in content for content in shown)
+
+
+def test_the_length_of_ranks_answer_grows_with_its_candidates():
+    """Every number may be answered without being cut: four tokens each and some around."""
+    for listed in (1, 20, 100):
+        assert Rank(TaskCard(), listed).max_tokens >= 4 * listed + 10

@@ -6,9 +6,12 @@ import logging
 import os
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from labelmill.errors import ModelError, ModelRefused, ModelRejected, ModelUnavailable
+
+if TYPE_CHECKING:
+    import openai
 
 _RETRIED = {408, 409, 425, 429}
 _FATAL = {401, 403, 404}
@@ -138,7 +141,7 @@ class ServedModel:
             else:
                 answer = await self._client.post(path, body=body, cast_to=object)
         except openai.APIStatusError as error:
-            raise self._status_error(error.status_code, str(error.message)) from error
+            raise self._status_error(error.status_code, _said(error)) from error
         except openai.APIConnectionError as error:  # time-outs are among these
             raise ModelUnavailable(
                 f"No answer from {self.url} ({type(error.__cause__ or error).__name__}). "
@@ -178,6 +181,12 @@ def _completion(answer: dict[str, Any], seconds: float, attempts: int) -> Comple
         attempts=attempts,
         truncated=choice.get("finish_reason") == "length",
     )
+
+
+def _said(error: openai.APIStatusError) -> str:
+    """Take a server's own words out of its error, where it gives them in the usual place."""
+    message = _mapping(error.body).get("message")
+    return message if isinstance(message, str) else str(error.message)
 
 
 def _mapping(value: object) -> dict[str, Any]:

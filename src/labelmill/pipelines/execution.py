@@ -150,7 +150,7 @@ class Execution:
                 content_key("rank", prompt, model, text, names),
                 "rank",
                 lambda: rank.request(text, names, model),
-                lambda completion: rank.read(completion.content, names),
+                lambda completion: rank.read(completion.content, names, truncated=completion.truncated),
             )
 
         def take(work: _Work, answers: list[list[Any]]) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 import dspy
 
 from labelmill.corpus.fields import clean
+from labelmill.prompts.adapter import ADAPTER
 from labelmill.prompts.card import TaskCard
 from labelmill.prompts.signatures import infer_demonstrations, infer_signature
-from labelmill.prompts.wire import ADAPTER, fingerprint, parse, render
+from labelmill.prompts.wire import fingerprint, parse, render
 
 MAX_TOKENS = 160
 """Length of an answer at most: some 25 phrases."""

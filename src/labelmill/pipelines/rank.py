@@ -8,12 +8,14 @@ from typing import Any
 
 import dspy
 
+from labelmill.prompts.adapter import ADAPTER
 from labelmill.prompts.card import TaskCard
 from labelmill.prompts.signatures import number_candidates, rank_signature
-from labelmill.prompts.wire import ADAPTER, fingerprint, parse, render
+from labelmill.prompts.wire import fingerprint, parse, render
 
-MAX_TOKENS = 96
-"""Length of an answer at most: some 20 numbers."""
+_TOKENS_AROUND = 24
+_TOKENS_PER_NUMBER = 5
+"""A number of two or three digits and its comma take about four."""
 
 
 class Rank(dspy.Module):
@@ -28,8 +30,9 @@ class Rank(dspy.Module):
         """Make the predictor for the usual number of candidates; for fewer, the schema is narrowed."""
         super().__init__()
         self.listed = listed
+        self.max_tokens = _TOKENS_AROUND + _TOKENS_PER_NUMBER * listed
         self._card = card
-        self.predict = dspy.Predict(rank_signature(card, listed), max_tokens=MAX_TOKENS, temperature=0.0)
+        self.predict = dspy.Predict(rank_signature(card, listed), max_tokens=self.max_tokens, temperature=0.0)
 
     def forward(self, text: str, names: Sequence[str]) -> dspy.Prediction:
         """Choose among candidate names, with the language model that DSPy is configured with.
@@ -45,16 +48,20 @@ class Rank(dspy.Module):
 
     def fingerprint(self) -> str:
         """Identify the wording, the demonstrations and the schema."""
-        return fingerprint(self.predict, max_tokens=MAX_TOKENS)
+        return fingerprint(self.predict, max_tokens=self.max_tokens)
 
     def request(self, text: str, names: Sequence[str], model: str) -> dict[str, Any]:
         """Render the request body for a text and its candidates."""
         inputs = {"text": text, "candidates": number_candidates(names)}
-        return render(self._narrowed(len(names)), model, inputs, max_tokens=MAX_TOKENS)
+        return render(self._narrowed(len(names)), model, inputs, max_tokens=self.max_tokens)
 
-    def read(self, content: str, names: Sequence[str]) -> list[int]:
-        """Parse an answer into indexes into `names`, from 0, the best first."""
-        return clean_numbers(parse(self._narrowed(len(names)), content)["chosen"], len(names))
+    def read(self, content: str, names: Sequence[str], *, truncated: bool) -> list[int]:
+        """Parse an answer into indexes into `names`, from 0, the best first.
+
+        Of a truncated answer the last number is left out: it may have been cut between two digits.
+        """
+        numbers = list(parse(self._narrowed(len(names)), content)["chosen"])
+        return clean_numbers(numbers[:-1] if truncated else numbers, len(names))
 
     def _narrowed(self, candidates: int) -> dspy.Predict:
         if candidates == self.listed:

@@ -16,11 +16,8 @@ from dspy.adapters.json_adapter import _get_structured_outputs_response_format
 from dspy.clients.legacy_requests import _strict_json_schema
 from dspy.utils.exceptions import AdapterParseError
 
+from labelmill.prompts.adapter import ADAPTER
 from labelmill.prompts.signatures import PROMPT_VERSION
-
-ADAPTER = dspy.JSONAdapter(use_native_function_calling=False)
-"""Asks for a JSON object under the signature's schema."""
-
 
 def render(predict: dspy.Predict, model: str, inputs: dict[str, Any], *, max_tokens: int) -> dict[str, Any]:
     """Render one request body for ``/v1/chat/completions``.
@@ -50,7 +47,7 @@ def parse(predict: dspy.Predict, content: str) -> dict[str, Any]:
         fields: dict[str, Any] = ADAPTER.parse(predict.signature, content)
     except RecursionError:
         # A model that loops can open brackets without end; the repair of the JSON then recurses without end.
-        raise AdapterParseError("JSONAdapter", predict.signature, content, message="nested too deeply") from None
+        raise AdapterParseError("OneLineJSONAdapter", predict.signature, content, message="nested too deeply") from None
     return fields
 
 
