@@ -134,6 +134,19 @@ class TestOptimisers:
         assert "train guide dogs" in found.names
         assert all(demo.text in str(lm.history[-1]["messages"]) for demo in compiled.rank.predict.demos)
 
+    def test_what_was_learned_is_taken_over_into_a_bulk_run(self, labeler, model):
+        """With its prompts goes the run's key: no answer to the old prompts passes for one to the new."""
+        before = labeler.program.key
+        module = InferRetrieveRank(labeler.program).deepcopy()
+        module.infer.predict.signature = module.infer.predict.signature.with_instructions("List what people do.")
+        assert labeler.program.key == before
+        labeler.program = module.program
+        assert labeler.program.key != before
+        body = labeler.program.infer.request(TEXTS[0], "scripted")
+        assert "List what people do." in str(body["messages"])
+        assert labeler.label([TEXTS[0]])
+        assert model.asked("infer")
+
     def test_what_was_learned_is_kept_as_json(self, labeler, lm, tmp_path):
         """Saved and loaded, a module asks the same and answers the same."""
         module = InferRetrieveRank(labeler.program).deepcopy()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import dspy
 
 from labelmill.corpus import chunk
@@ -13,7 +15,8 @@ class InferRetrieveRank(dspy.Module):
     """Label a text with the language model that DSPy is configured with.
 
     The same stages as a bulk run takes, one text at a time. An optimiser finds the predictors of Infer and Rank as
-    ``infer.predict`` and ``rank.predict``; what it changes there also holds for a bulk run of the same `Program`.
+    ``infer.predict`` and ``rank.predict``. What it made of them is taken over into a bulk run by
+    ``labeler.program = compiled.program``.
 
     Args:
         program: The stages; `labelmill.Labeler.program` has one.
@@ -30,6 +33,11 @@ class InferRetrieveRank(dspy.Module):
         self.rank = program.rank
         # Not a DSPy parameter, and too large to be copied with every candidate program of an optimiser.
         self._program = _Shared(program)
+
+    @property
+    def program(self) -> Program:
+        """The program with this module's prompts."""
+        return replace(self._program.program, infer=self.infer, rank=self.rank)
 
     def forward(self, text: str) -> dspy.Prediction:
         """Label a text.
