@@ -109,12 +109,33 @@ def test_names_the_choices(spec):
         load_embedder(spec)
 
 
-@pytest.mark.parametrize("spec", ["m@http://user:hidden@host/v1", "@http://host/v1", "m@http://", "m@http://[::1/v1"])
+@pytest.mark.parametrize(
+    "spec", ["@http://host/v1", "m@http://", "m@http://[::1/v1", "http://user:hidden@host/v1", "m@HTTP://u:hidden@host"]
+)
 def test_refuses_a_malformed_address(spec):
-    """A URL without host, with a password or without model is refused, and a password is not repeated."""
+    """A URL without host or without model is refused, and nothing of it is repeated."""
     with pytest.raises(InputError, match="MODEL@http://host:port/v1") as caught:
         load_embedder(spec)
     assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:hidden@host/v1",
+        "https://hidden@host/v1",
+        "http://:hidden@host/v1",
+        "http://host/v1?key=hidden",
+        "http://host/v1?key=a@hidden",
+        "http://host/v1#hidden",
+    ],
+)
+def test_refuses_an_address_with_a_secret(url):
+    """A URL is stored and printed, so a key in it is refused in one line without showing it."""
+    with pytest.raises(InputError, match="OPENAI_API_KEY") as caught:
+        load_embedder(f"org/model@{url}")
+    assert "hidden" not in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_splits_model_and_address():

@@ -55,6 +55,8 @@ def test_a_model_needs_a_name():
         "toy@https://me:sesame@host/v1",
         "toy@http://sesame@host/v1",
         "http://host/v1?key=sesame",
+        "toy@http://host/v1#sesame",
+        "http://me:sesame@http-host/v1",
     ],
 )
 def test_a_password_in_the_url_is_refused_and_not_repeated(text):

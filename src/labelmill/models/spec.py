@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from labelmill.errors import InputError
+from labelmill.models.address import holds_secret
 
 _REMEDY = "Use none, embedded, MODEL@http://host:port/v1 or http://host:port/v1."
 
@@ -37,12 +38,13 @@ class ModelSpec:
         url = f"http{rest}" if at else text
         try:
             parts = urlsplit(url)
+            secret = holds_secret(url) or "://" in model
         except ValueError:  # half a pair of brackets, for example
             raise InputError(f"unknown language model {text!r}", remedy=_REMEDY) from None
-        if parts.username or parts.password or parts.query:
-            # The URL is stored with the run and printed; a key must not travel in it, nor in this message.
+        if secret:  # and none in this message either
             raise InputError(
-                "the language model's URL holds a password or a query", remedy="Set OPENAI_API_KEY instead."
+                "the language model's URL holds a user name, a password, a query or a fragment",
+                remedy="Set OPENAI_API_KEY instead.",
             )
         if parts.scheme not in {"http", "https"} or not parts.netloc:
             raise InputError(f"unknown language model {text!r}", remedy=_REMEDY)

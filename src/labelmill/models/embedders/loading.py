@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from labelmill.errors import InputError
+from labelmill.models.address import holds_secret
 from labelmill.models.embedders.base import Embedder
 
 _REMEDY = "Use minilm, use, wordllama, st:NAME or MODEL@http://host:port/v1."
@@ -37,7 +38,7 @@ def load_embedder(spec: str) -> Embedder:
         from labelmill.models.embedders.sentence_transformer import SentenceTransformerEmbedder
 
         return SentenceTransformerEmbedder(spec.removeprefix("st:"))
-    if "@http" in spec:
+    if "://" in spec:
         return _server(spec)
     raise InputError(f"unknown embedder {spec!r}", remedy=_REMEDY)
 
@@ -45,13 +46,20 @@ def load_embedder(spec: str) -> Embedder:
 def _server(spec: str) -> Embedder:
     from labelmill.models.embedders.server import ServerEmbedder
 
-    model, _, url = spec.rpartition("@")
+    model, _, rest = spec.partition("@http")
+    url = f"http{rest}"
     try:
         parts = urlsplit(url)
         malformed = parts.scheme not in {"http", "https"} or not parts.hostname
+        secret = holds_secret(url)
     except ValueError:  # a bracket without its pair
-        malformed = True
-    if "@http" in model or not model or malformed:
-        # A password before the host puts a second '@' there; do not repeat it.
+        malformed, secret = True, False
+    # Neither message repeats what was given: there may be a password in it.
+    if secret:
+        raise InputError(
+            "the embedder's URL holds a user name, a password, a query or a fragment",
+            remedy="Set OPENAI_API_KEY instead.",
+        )
+    if not model or "://" in model or malformed:
         raise InputError("the embedder at a server is not MODEL@http://host:port/v1", remedy=_REMEDY)
     return ServerEmbedder(model, url)
