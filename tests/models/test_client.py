@@ -235,6 +235,31 @@ def test_the_key_is_sent_and_never_shown(chat_server, monkeypatch):
         assert "sk-hidden" not in repr(caught.value)
 
 
+def test_a_key_of_its_own_goes_before_the_environments(chat_server, monkeypatch):
+    """So a server that needs no key is not told the user's."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-hidden")
+    ask(chat_server, key="EMPTY")
+    assert {request.key for request in chat_server.requests} == {"Bearer EMPTY"}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_no_proxy_stands_before_this_machine(chat_server, monkeypatch, host):
+    """A proxy in the environment, here a dead one, is not asked for a server on this machine; for others it is."""
+    for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    for variable in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+    chat_server.reply = lambda body: "salt"
+
+    async def session(url):
+        async with ServedModel(url, "toy") as model:
+            return await model.complete(BODY)
+
+    assert asyncio.run(session(chat_server.url.replace("127.0.0.1", host))).content == "salt"
+    with raises(ModelUnavailable, "ProxyError|Connect"):
+        asyncio.run(session("http://models.invalid/v1"))
+
+
 def test_many_requests_at_once(chat_server):
     """Fifty requests are under way together, and each gets its own answer."""
     chat_server.reply = lambda body: body["messages"][0]["content"]

@@ -201,3 +201,13 @@ def test_the_key_comes_from_the_environment_and_stays_out_of_messages(make, serv
     with pytest.raises(ModelRefused, match="Set OPENAI_API_KEY") as caught:
         embedder.embed(["a"])
     assert "sk-hidden" not in str(caught.value) + embedder.name + embedder.fingerprint
+
+
+def test_no_proxy_stands_before_this_machine(make, server, monkeypatch):
+    """A proxy in the environment, here a dead one, is not asked for a server on this machine."""
+    for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    for variable in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+    assert make(attempts=1).embed(["a"]).shape == (1, 5)
+    assert len(server.requests) == 1

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from labelmill.errors import ModelError, ModelRefused, ModelRejected, ModelUnavailable
+from labelmill.models.address import is_this_machine
 
 if TYPE_CHECKING:
     import openai
@@ -45,10 +46,16 @@ class ChatModel(Protocol):
     """A language model, as the runner sees it.
 
     Attributes:
-        model: Its name at the server; part of the key of every stored answer.
+        model: Its name at the server.
+        identity: What its answers depend on; part of the key of every stored answer. The name, where no more is known.
     """
 
     model: str
+
+    @property
+    def identity(self) -> str:
+        """See the attributes."""
+        ...
 
     async def complete(self, body: dict[str, Any]) -> Completion:
         """Answer one chat completion request.
@@ -64,20 +71,31 @@ class ChatModel(Protocol):
 class ServedModel:
     """A model behind an OpenAI-compatible server; vLLM is the reference.
 
-    The key is read from ``OPENAI_API_KEY`` and kept in memory only. Use it as an asynchronous context manager.
+    The key is kept in memory only. The proxies of the environment hold, but not for a server on this machine. Use it
+    as an asynchronous context manager.
 
     Args:
         url: Base URL of the server, with its ``/v1``.
         model: The model's name; empty to ask the server, which must then serve exactly one.
         attempts: How often a request is sent before it counts as failed.
+        identity: What the answers depend on, where more is known than the model's name.
+        key: Sent to the server as a bearer token; None for that in ``OPENAI_API_KEY``, or ``EMPTY`` where none is set.
     """
 
-    def __init__(self, url: str, model: str = "", *, attempts: int = 5) -> None:
+    def __init__(
+        self, url: str, model: str = "", *, attempts: int = 5, identity: str = "", key: str | None = None
+    ) -> None:
         """Remember where to send."""
         self.url = url.rstrip("/")
         self.model = model
         self._attempts = attempts
-        self._key = os.environ.get("OPENAI_API_KEY", "").strip()
+        self._identity = identity
+        self._key = os.environ.get("OPENAI_API_KEY", "").strip() if key is None else key
+
+    @property
+    def identity(self) -> str:
+        """What the answers depend on: the model's name, where no more is known."""
+        return self._identity or self.model
 
     async def __aenter__(self) -> Self:
         """Open the connections and see that the server has the model."""
@@ -88,7 +106,7 @@ class ServedModel:
         self._client = AsyncOpenAI(
             base_url=self.url,
             api_key=self._key or "EMPTY",
-            http_client=DefaultAioHttpClient(),
+            http_client=DefaultAioHttpClient(trust_env=not is_this_machine(self.url)),
             max_retries=0,  # stamina retries, and counts
             timeout=_TIMEOUT_SECONDS,
         )

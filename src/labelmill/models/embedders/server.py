@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelmill.errors import ModelError, ModelRefused, ModelRejected, ModelUnavailable
+from labelmill.models.address import is_this_machine
 from labelmill.models.embedders.texts import encodable
 
 _TIMEOUT_SECONDS = 120.0
@@ -170,7 +171,12 @@ class ServerEmbedder:
 
     @cached_property
     def _client(self) -> Any:
-        from openai import OpenAI
+        from openai import DefaultHttpxClient, OpenAI
 
-        # stamina retries, since it knows our three kinds of errors.
-        return OpenAI(base_url=self.url, api_key=self._key or "EMPTY", max_retries=0, timeout=_TIMEOUT_SECONDS)
+        return OpenAI(
+            base_url=self.url,
+            api_key=self._key or "EMPTY",
+            http_client=DefaultHttpxClient(trust_env=not is_this_machine(self.url)),  # no proxy can reach this machine
+            max_retries=0,  # stamina retries, since it knows our three kinds of errors
+            timeout=_TIMEOUT_SECONDS,
+        )
