@@ -44,10 +44,10 @@ def test_a_model_that_chooses_nothing_selects_nothing():
 
 
 def test_what_was_chosen_scores_above_what_was_not():
-    """Between 1 and 2, above every fused score."""
+    """Above 1 and at most 2, so even above a fused score of 1."""
     found = decide(TAXONOMY, [Candidate(n, 1.0) for n in range(4)], [2, 1], top_k=1)
     assert [prediction.name for prediction in found] == ["label 2", "label 1", "label 0", "label 3"]
-    assert found[0].score > found[1].score >= 1.0 >= found[2].score
+    assert [prediction.score for prediction in found] == [2.0, 1.5, 1.0, 1.0]
     assert [prediction.selected for prediction in found] == [True, False, False, False]
 
 

@@ -19,7 +19,7 @@ def decide(
 
     Without an answer of listwise Rank, the order is the fusion's and the first `top_k` are selected. With one, the
     chosen candidates come first, in the model's order, and only they can be selected. Scores fall with the rank: a
-    fused score lies in 0..1, and a chosen candidate adds 1, or a little more the earlier it was named.
+    fused score lies in 0..1, and the n chosen ones have instead 2 for the first and 1 + 1/n for the last.
 
     Args:
         taxonomy: The labels that candidates point into.
@@ -34,8 +34,7 @@ def decide(
     for rank, index in enumerate(order, start=1):
         candidate = candidates[index]
         label = taxonomy.labels[candidate.label]
-        bonus = 1 + (len(picked) - rank) / len(picked) if rank <= len(picked) else 0.0
-        score = bonus if bonus else candidate.score
+        score = 1 + (len(picked) + 1 - rank) / len(picked) if rank <= len(picked) else candidate.score
         predictions.append(
             Prediction(
                 label=label.id,
