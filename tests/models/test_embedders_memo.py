@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,3 +77,26 @@ def test_goes_by_the_embedders_name_and_fingerprint():
     """Remembering changes no vector, so it changes no key."""
     memo = MemoEmbedder(CountingEmbedder())
     assert (memo.name, memo.fingerprint) == ("counting", "counting-1")
+
+
+def test_threads_share_one():
+    """Calls at the same time embed each text once."""
+
+    class SlowEmbedder(CountingEmbedder):
+        def embed(self, texts):
+            time.sleep(0.001)  # long enough for the other threads to come in
+            return super().embed(texts)
+
+    inner = SlowEmbedder()
+    memo = MemoEmbedder(inner, 100)
+    start = threading.Barrier(8)
+
+    def ask(thread):
+        start.wait(10)
+        return [memo.embed([f"text {number}"]) for number in range(20)]
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(ask, range(8)))
+    assert len(inner.asked) == 20
+    for vectors in found:
+        np.testing.assert_array_equal(vectors, found[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ class MemoEmbedder:
     """An embedder with a bounded memory of its latest vectors.
 
     The windows of a corpus share most of their words, and neighbouring documents share windows. A full memory of
-    50,000 vectors of 384 dimensions takes about 90 MB.
+    50,000 vectors of 384 dimensions takes about 90 MB. Threads may share one: their calls take turns.
 
     Args:
         embedder: Embeds what is not remembered.
@@ -32,6 +33,7 @@ class MemoEmbedder:
         self._embedder = embedder
         self._capacity = capacity
         self._memory: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
+        self._turn = Lock()  # around the embedder too: what one thread embeds, the next need not
 
     def __len__(self) -> int:
         """Count the remembered vectors."""
@@ -39,15 +41,15 @@ class MemoEmbedder:
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts as the embedder itself does: shape (n, d), in order."""
-        rows = {text: self._memory[text] for text in dict.fromkeys(texts) if text in self._memory}
-        unknown = [text for text in dict.fromkeys(texts) if text not in rows]
-        if not texts:
-            return self._embedder.embed([])  # it knows the width
-        if unknown:
-            rows.update(zip(unknown, self._embedder.embed(unknown), strict=True))
-        vectors = np.stack([rows[text] for text in texts])
-        self._remember(rows)
-        return vectors
+        with self._turn:
+            if not texts:
+                return self._embedder.embed([])  # it knows the width
+            rows = {text: self._memory[text] for text in dict.fromkeys(texts) if text in self._memory}
+            unknown = [text for text in dict.fromkeys(texts) if text not in rows]
+            if unknown:
+                rows.update(zip(unknown, self._embedder.embed(unknown), strict=True))
+            self._remember(rows)
+        return np.stack([rows[text] for text in texts])
 
     def _remember(self, rows: dict[str, NDArray[np.float32]]) -> None:
         """Put these at the young end, then drop from the old end what is too much."""
