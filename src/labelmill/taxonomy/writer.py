@@ -4,28 +4,55 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from labelmill.errors import TaxonomyError
+from labelmill.errors import InputError, TaxonomyError
 from labelmill.records import Label
 from labelmill.taxonomy.model import Taxonomy
 from labelmill.taxonomy.readers.record import COLUMNS
 
 
 def write_jsonl(taxonomy: Taxonomy, path: str | Path) -> None:
-    """Write one JSON object per label, gzipped where the path ends in ``.gz``.
+    """Write one JSON object per label, gzipped where the path ends in ``.gz``; the file is whole or stays as it was.
 
     Raises:
         TaxonomyError: A field bears the name of a column, such as ``parents``.
+        InputError: The file cannot be written: no such folder, no permission, a full disk.
     """
     target = Path(path)
     lines = (json.dumps(_record(label), ensure_ascii=False) + "\n" for label in taxonomy)
-    if target.suffix.lower() == ".gz":
-        with gzip.open(target, "wt", encoding="utf-8", newline="\n") as packed:
-            packed.writelines(lines)
-    else:
-        with target.open("w", encoding="utf-8", newline="\n") as plain:
-            plain.writelines(lines)
+    try:
+        with _aside(target) as fresh:
+            if target.suffix.lower() == ".gz":
+                with gzip.open(fresh, "wt", encoding="utf-8", newline="\n") as packed:
+                    packed.writelines(lines)
+            else:
+                with fresh.open("w", encoding="utf-8", newline="\n") as plain:
+                    plain.writelines(lines)
+    except OSError as error:
+        raise InputError(
+            f"the taxonomy cannot be written: {error.strerror or error}",
+            path=path,
+            remedy="Name a file in a folder that exists, can be written to and has space.",
+        ) from error
+
+
+@contextmanager
+def _aside(target: Path) -> Iterator[Path]:
+    """Name a file beside `target` that takes its place at the end, or is deleted where something fails."""
+    if target.exists() and not target.is_file():  # a pipe or a device is written as it is; a folder fails at once
+        yield target
+        return
+    final = target.resolve()  # a link stays one
+    fresh = final.with_name(f".{final.name}.{os.getpid()}.part")
+    try:
+        yield fresh
+        fresh.replace(final)
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def _record(label: Label) -> dict[str, object]:
