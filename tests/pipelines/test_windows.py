@@ -42,11 +42,42 @@ def test_a_window_is_a_run_of_the_words_of_the_text(text, longest):
 
 @given(text=st.lists(WORDS, min_size=1, max_size=12).map(" ".join))
 def test_no_window_begins_or_ends_with_a_function_word(text):
-    """Unless it is written in capitals, and so is another word."""
-    for window in windows(text):
+    """Unless it is written in capitals, and so is another word; or is one of another language than the text."""
+    for window in windows(f"{text} of the"):
         first, last = window.split()[0], window.split()[-1]
-        assert first not in {"the", "und", "it"}
-        assert last not in {"the", "und", "it"}
+        assert first not in {"the", "it"}
+        assert last not in {"the", "it"}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("operate die casting machines", "die casting"),
+        ("wanted: a van driver", "van driver"),
+        ("wanted: a van driver", "van"),
+        ("We need a tool and die maker for the night.", "die maker"),
+        ("die Maschine", "die Maschine"),  # one word is too little to tell a language by
+    ],
+)
+def test_a_name_is_not_lost_to_another_language(text, name):
+    """An English name may begin with a word that is a function word elsewhere."""
+    assert name in windows(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Der Bäcker und die Bäckerin backen mit dem Lehrling das Brot.", {"der", "und", "die", "mit", "dem", "das"}),
+        ("Le boulanger prépare le pain avec une levure pour les clients.", {"le", "avec", "une", "pour", "les"}),
+        ("De bakker van het dorp bakt het brood met een oven.", {"de", "van", "het", "met", "een"}),
+        ("El panadero hace el pan con la masa para los clientes.", {"el", "con", "la", "para", "los"}),
+    ],
+)
+def test_a_text_is_pruned_in_its_own_language(text, words):
+    """Its function words, found together, tell which it is."""
+    edges = {edge.lower() for window in windows(text) for edge in (window.split()[0], window.split()[-1])}
+    assert edges
+    assert not edges & words
 
 
 @pytest.mark.parametrize(
