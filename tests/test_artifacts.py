@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+import time
 import zipfile
 from dataclasses import replace
 
@@ -65,6 +66,18 @@ def toy(cache, shelf):
 
 def files_below(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_removes_what_killed_processes_left(toy, cache):
+    """A working folder that is older than a day goes; another's of today stays, and so does anything else."""
+    parent = cache / "artifacts"
+    for name in (".fetch-old", ".fetch-new", "other-old"):
+        (parent / name).mkdir(parents=True)
+        (parent / name / "half.whl").write_bytes(b"half")
+        if name.endswith("old"):
+            os.utime(parent / name, (time.time() - 25 * 3600,) * 2)
+    fetch(toy)
+    assert sorted(folder.name for folder in parent.iterdir()) == [".fetch-new", "other-old", toy.folder.name]
 
 
 def test_brings_the_named_members_and_nothing_else(toy, cache):

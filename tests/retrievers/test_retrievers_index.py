@@ -188,3 +188,14 @@ def test_a_damaged_index_is_named_with_the_remedy(kind: str, cache: Path) -> Non
             file.write_bytes(file.read_bytes()[:20])
     with pytest.raises(StoreError, match=rf"{folder.name} is damaged .*Delete that folder"):
         open_index()
+
+
+def test_what_killed_builds_left_is_removed(tmp_path):
+    """A folder that is older than a day goes with the next build; one of today may still be at work."""
+    for name, hours in ((".building-old", 25), (".building-new", 23)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "half.npy").write_bytes(b"half")
+        os.utime(tmp_path / name, (time.time() - hours * 3600,) * 2)
+    Indexes(Taxonomy.from_names(["rye bread", "pretzel"]), tmp_path).bm25()
+    assert sorted(folder.name.partition("-")[0] for folder in tmp_path.iterdir()) == [".building", "bm25"]
+    assert not (tmp_path / ".building-old").exists()

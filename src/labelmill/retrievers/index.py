@@ -13,7 +13,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from labelmill.artifacts import cache_dir
+from labelmill.artifacts import cache_dir, remove_abandoned
 from labelmill.errors import StoreError
 from labelmill.retrievers.base import Embedder
 from labelmill.retrievers.bm25 import BM25
@@ -88,6 +88,7 @@ class Indexes:
             return target
         try:
             self._root.mkdir(parents=True, exist_ok=True)
+            remove_abandoned(self._root, ".building-")
             fresh = Path(tempfile.mkdtemp(prefix=".building-", dir=self._root))
         except OSError as error:
             raise StoreError(
@@ -112,7 +113,9 @@ def _undamaged(folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise StoreError(f"The index {folder} is damaged ({error}). Delete that folder: it will be built anew.") from error
+        raise StoreError(
+            f"The index {folder} is damaged ({error}). Delete that folder: it will be built anew."
+        ) from error
 
 
 def _move_in(fresh: Path, target: Path) -> None:
