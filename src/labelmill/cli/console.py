@@ -6,7 +6,6 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -103,6 +102,3 @@ class Progress:
             f"labelled {finished:,}{total} documents, {progress.rate:.1f}/s{tokens}, {progress.failed:,} failed, "
             f"{duration(progress.eta_seconds)} to go"
         )
-
-
-ProgressCallback = Callable[[str, int, int], None]
