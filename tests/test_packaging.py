@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
+import zipfile
 from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
@@ -88,6 +91,32 @@ def test_the_demo_gets_locked_versions_only():
     assert set(listed) <= set(names(ROOT / "constraints.txt"))
 
 
-@pytest.mark.parametrize("path", ["py.typed", "store/schema.sql", "models/embedders/minilm_reference.json"])
+DATA = ["py.typed", "store/schema.sql", "models/embedders/minilm_reference.json"]
+
+
+@pytest.mark.parametrize("path", DATA)
 def test_the_package_carries_its_data(path):
     assert files("labelmill").joinpath(path).is_file()
+
+
+@pytest.mark.slow
+def test_the_wheel_carries_its_data_and_no_root_link(tmp_path):
+    """Built by pip from the tracked files alone, as from a fresh clone; needs the index that has the build backend."""
+    copy = tmp_path / "copy"
+    tracked = subprocess.run(["git", "-C", ROOT, "ls-files", "-z"], capture_output=True, check=True).stdout
+    for name in tracked.decode().rstrip("\0").split("\0"):
+        source, target = ROOT / name, copy / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_symlink():
+            target.symlink_to(source.readlink())
+        elif source.exists():  # else deleted since the last commit
+            target.write_bytes(source.read_bytes())
+    pip = [sys.executable, "-m", "pip", "wheel", ".", "--no-deps", "--wheel-dir", tmp_path / "wheels"]
+    done = subprocess.run(pip, cwd=copy, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = (tmp_path / "wheels").glob("labelmill-*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        inside = packed.namelist()
+    assert {f"labelmill/{path}" for path in DATA} <= set(inside)
+    roots = {name.partition("/")[0] for name in inside}
+    assert roots == {"labelmill", f"labelmill-{project()['version']}.dist-info"}
