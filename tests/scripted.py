@@ -70,6 +70,11 @@ class ScriptedModel:
     requests: list[Request] = field(default_factory=list)
     answered: int = 0
 
+    @property
+    def identity(self) -> str:
+        """Its name: no more is known."""
+        return self.model
+
     async def complete(self, body: dict[str, Any]) -> Completion:
         """Answer one request by the rules."""
         request = Request.read(body)

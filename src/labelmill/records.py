@@ -38,6 +38,7 @@ class Failure:
         message: One line for a person.
         source: ``file:line`` of the document.
         attempts: How often it was tried.
+        key: Identifies what failed, its content included: what was repaired is tried again.
     """
 
     document: str
@@ -46,6 +47,7 @@ class Failure:
     message: str
     source: str = ""
     attempts: int = 1
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

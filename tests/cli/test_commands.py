@@ -88,7 +88,7 @@ def test_a_model_behind_a_server_takes_part(label, docs):
     with served(ScriptedModel(model="org/name-1b")) as url:
         found = label(docs, "--lm", url, "--rank", "listwise")
         assert found.code == 0, found.err
-        assert "4 model answers of 48 tokens" in found.err
+        assert "4 model calls now, 4 answers of 48 tokens in all" in found.err
         named = label(docs, "--lm", f"org/name-1b@{url}", "--rank", "listwise", "--json")
         assert json.loads(named.out)["skipped"] == 2
 
@@ -97,7 +97,14 @@ def test_documents_can_come_from_standard_input(label, docs, monkeypatch):
     """JSON Lines on `-`."""
     with docs.open(encoding="utf-8") as stdin:
         monkeypatch.setattr("sys.stdin", stdin)
-        assert "2 documents, 0 failed" in label("-").err
+        assert "2 documents, 0 failed" in label("-", "--run", "piped").err
+
+
+def test_standard_input_needs_a_name_for_its_run(label):
+    """It has no path to make one from, and another pipe must not pass for the same corpus."""
+    outcome = label("-")
+    assert outcome.code == 1
+    assert "Give the run one with --run." in outcome.err.splitlines()[-1]
 
 
 def test_fields_can_have_other_names(label, cli, tmp_path):

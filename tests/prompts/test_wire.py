@@ -215,3 +215,18 @@ def test_the_length_of_ranks_answer_grows_with_its_candidates():
     """Every number may be answered without being cut: four tokens each and some around."""
     for listed in (1, 20, 100):
         assert Rank(TaskCard(), listed).max_tokens >= 4 * listed + 10
+
+
+def test_rank_is_shown_the_labels_of_the_cards_examples():
+    """The labels of all examples are the candidates of each, and each answers with the numbers of its own."""
+    card = TaskCard(
+        examples=(
+            Example(text="bread is baked", phrases=("bake",), labels=("baking", "flour")),
+            Example(text="nothing", phrases=("x",)),
+            Example(text="beer is brewed", phrases=("brew",), labels=("brewing", "flour")),
+        )
+    )
+    shown = [m["content"] for m in Rank(card, 20).request("t", ["a"], "toy")["messages"]]
+    assert "1. baking\n2. flour\n3. brewing" in shown[1]
+    assert (shown[2], shown[4]) == ('{"chosen": [1, 2]}', '{"chosen": [3, 2]}')
+    assert len(shown) == 6

@@ -49,7 +49,7 @@ STAGES = st.builds(
 SQL = {
     "documents": "SELECT document, key, source, chunks, stages FROM documents WHERE run = ?",
     "predictions": "SELECT document, label, rank, score, selected, retrieval_rank, evidence FROM predictions WHERE run = ?",
-    "failures": "SELECT document, stage, kind, message, source, attempts FROM failures WHERE run = ?",
+    "failures": "SELECT document, stage, kind, message, source, attempts, key FROM failures WHERE run = ?",
 }
 
 
@@ -118,7 +118,7 @@ def test_a_run_is_taken_up(written):
     with Store(written.path, write=True) as store:
         writer = written.writer(store)
         assert not writer.resumed
-        assert (writer.done_keys().tolist(), writer.failed(), writer.answers(["s1"])) == ([], set(), {})
+        assert (writer.done_keys().tolist(), writer.failed(), writer.answers(["s1"])) == ([], {}, {})
         documents = [written.document(name) for name in "abc"]
         writer.write(documents, [Failure("d", "infer", "rejected", "too long")], [written.stage("s1")])
     with Store(written.path, write=True) as store:
@@ -126,7 +126,7 @@ def test_a_run_is_taken_up(written):
         assert writer.resumed
         assert writer.done_keys().dtype == np.uint64
         assert writer.done_keys().tolist() == sorted(int(document.key[:16], 16) for document in documents)
-        assert writer.failed() == {"d"}
+        assert set(writer.failed()) == {"d"}
         assert writer.answers(["s1", "s2"]) == {"s1": ["salt"]}
         assert writer.answers([]) == {}
     assert written.rows("SELECT corpus, state FROM runs") == [(["other.jsonl"], "running")]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from labelmill.cli import options
 from labelmill.cli.console import Progress, duration, put_json, say
+
+if TYPE_CHECKING:
+    from labelmill.pipelines.batch import RunProgress
 
 
 class InferChoice(StrEnum):
@@ -75,7 +78,7 @@ def label(
     shown = Progress()
     chosen = embedder or ["minilm"]
     _fetch_models([*chosen, *(["smollm2"] if lm == "embedded" else [])], shown)
-    if lm == "none":
+    if lm == "none" and infer in {None, InferChoice.windows} and rank is RankChoice.fusion:
         say("No language model: infer=windows, rank=fusion. Give one with --lm.")
     with Labeler(
         labels,
@@ -113,7 +116,7 @@ def label(
             raise typer.Exit(130) from None
         finally:
             shown.end()
-    _report(out, name, done.skipped, done.seconds, as_json=as_json)
+    _report(out, name, done, as_json=as_json)
 
 
 def _fetch_models(names: list[str], shown: Progress) -> None:
@@ -126,7 +129,7 @@ def _fetch_models(names: list[str], shown: Progress) -> None:
             shown.end()
 
 
-def _report(out: Path, run: str, skipped: int, seconds: float, *, as_json: bool) -> None:
+def _report(out: Path, run: str, done: RunProgress, *, as_json: bool) -> None:
     from labelmill.store import Store
     from labelmill.store.reader import summarise
 
@@ -140,8 +143,11 @@ def _report(out: Path, run: str, skipped: int, seconds: float, *, as_json: bool)
                 "state": summary.state,
                 "documents": summary.documents,
                 "failures": summary.failures,
-                "skipped": skipped,
+                "skipped": done.skipped,
                 "predictions": summary.predictions,
+                "selected": summary.selected,
+                "unlabelled": summary.unlabelled,
+                "new_calls": done.calls,
                 "calls": summary.calls,
                 "prompt_tokens": summary.prompt_tokens,
                 "cached_tokens": summary.cached_tokens,
@@ -151,13 +157,18 @@ def _report(out: Path, run: str, skipped: int, seconds: float, *, as_json: bool)
         )
     else:
         tokens = summary.prompt_tokens + summary.completion_tokens
-        model = f", {summary.calls:,} model answers of {tokens:,} tokens" if summary.calls else ""
-        before = f" ({skipped:,} were done before)" if skipped else ""
+        model = f"; {done.calls:,} model calls now, {summary.calls:,} answers of {tokens:,} tokens in all"
+        before = f" ({done.skipped:,} were done before)" if done.skipped else ""
         say(
-            f"Done in {duration(seconds)}: {summary.documents:,} documents{before}, {summary.failures:,} failed, "
-            f"{summary.predictions:,} predictions{model}."
+            f"Done in {duration(done.seconds)}: {summary.documents:,} documents{before}, {summary.failures:,} failed, "
+            f"{summary.predictions:,} labels ranked, {summary.selected:,} selected{model if summary.calls else ''}."
         )
+        if summary.unlabelled:
+            say(f"{summary.unlabelled:,} documents got no label: the model chose none of their candidates.")
         say(f"Next: labelmill eval {out} --gold DOCS, or labelmill export {out} --to FILE.parquet")
     if summary.failures:
-        say(f"{summary.failures:,} documents failed; list them with: labelmill runs {out} --failures")
+        say(
+            f"{summary.failures:,} documents failed; list them with: labelmill runs {out} --failures; "
+            "try them again with the same command and --retry-failed"
+        )
         raise typer.Exit(3)

@@ -71,15 +71,14 @@ def _retrieve(spec: ProgramSpec, indexes: Indexes, embedders: Sequence[Embedder]
         for kind in asked[spec.infer]
         if (what, kind) in weights
     ]
-    weighed = {lane.name: lane.weight for lane in lanes}
+    # By what is searched, not by the lanes' names: those of an embedder's server have its address.
+    weighed = sorted((what, kind, weight) for (what, kind), weight in weights.items() if kind in asked[spec.infer])
     return Retrieve(
         lanes, content_key(RETRIEVE_VERSION, INDEX_VERSION, weighed, [embedder.fingerprint for embedder in embedders])
     )
 
 
-def _open(
-    searched: Iterable[str], indexes: Indexes, embedders: Sequence[Embedder]
-) -> Iterator[tuple[str, Retriever]]:
+def _open(searched: Iterable[str], indexes: Indexes, embedders: Sequence[Embedder]) -> Iterator[tuple[str, Retriever]]:
     """Open what is searched: a dense view once per embedder, the others once."""
     for what in searched:
         if what == "bm25":

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,17 @@ from numpy.typing import NDArray
 from labelmill.models.client import ChatModel
 from labelmill.pipelines.execution import BatchResult, Execution, document_key
 from labelmill.pipelines.program import Program
+from labelmill.pipelines.spec import content_key
 from labelmill.records import Document, Failure
 from labelmill.store import RunWriter
 
 BATCH_DOCUMENTS = 32
 """Documents of a batch: seconds of work, so that little is lost by a kill and commits cost little."""
+
+_BATCH_CHARACTERS = 200_000
+"""Of a batch, so that its windows fit into memory: about as many, with a vector of 1.5 KB each."""
+
+_Item = TypeVar("_Item", Document, Document | Failure)
 
 
 @dataclass(slots=True)
@@ -76,6 +82,7 @@ class BatchRun:
         model: The language model, where the program uses one.
         concurrency: Model calls in flight at most.
         retry_failed: Whether documents that failed before are tried again.
+        whole: Whether `run` is given the whole corpus; failures of rows that are not in it are then forgotten.
         on_progress: Told after every batch.
     """
 
@@ -87,6 +94,7 @@ class BatchRun:
         model: ChatModel | None = None,
         concurrency: int = 32,
         retry_failed: bool = False,
+        whole: bool = True,
         on_progress: OnProgress = lambda _: None,
     ) -> None:
         """Remember what to run."""
@@ -96,6 +104,8 @@ class BatchRun:
         self._concurrency = concurrency
         self._in_flight = 2 if model is None else 2 + concurrency // BATCH_DOCUMENTS
         self._retry_failed = retry_failed
+        self._whole = whole
+        self._failed: dict[str, str] = {}
         self._on_progress = on_progress
 
     async def run(self, items: Iterable[Document | Failure], total: int | None = None) -> RunProgress:
@@ -104,12 +114,14 @@ class BatchRun:
         Cancelled or failed, it leaves whole batches committed and the run's state at ``interrupted``.
         """
         progress = RunProgress(total=total, started=time.monotonic())
-        execution = Execution(
-            self._program, self._model, concurrency=self._concurrency, answers=self._writer.answers
-        )
+        execution = Execution(self._program, self._model, concurrency=self._concurrency, answers=self._writer.answers)
+        self._failed = self._writer.failed()
         state = "interrupted"
         try:
-            await self._run_batches(execution, self._batches(items, progress), progress)
+            await self._run_batches(execution, batched(self._todo(items, progress)), progress)
+            if self._whole and self._failed:
+                # What is left failed in rows that the corpus has no more: they were repaired, or taken out.
+                self._writer.forget_failures(list(self._failed))
             state = "finished"
         finally:
             self._writer.close(state, progress.seconds)
@@ -134,37 +146,55 @@ class BatchRun:
 
     async def _run_batch(self, execution: Execution, batch: list[Document | Failure], progress: RunProgress) -> None:
         documents = [item for item in batch if isinstance(item, Document)]
-        unread = [item for item in batch if isinstance(item, Failure)]
+        unread = [replace(item, key=_unread_key(item)) for item in batch if isinstance(item, Failure)]
         result = await execution.label(documents) if documents else BatchResult([], [], [])
         failures = unread + result.failures
         await asyncio.to_thread(self._writer.write, result.documents, failures, result.stages)
+        execution.stored(result)
         progress.done += len(result.documents)
         progress.failed += len(failures)
-        progress.calls += len(result.stages)
+        progress.calls += result.calls
         progress.reused += result.reused
         progress.tokens += sum(stage.prompt_tokens + stage.completion_tokens for stage in result.stages)
         self._on_progress(progress)
 
-    def _batches(
-        self, items: Iterable[Document | Failure], progress: RunProgress
-    ) -> Iterator[list[Document | Failure]]:
-        done = self._writer.done_keys()
-        failed = set() if self._retry_failed else self._writer.failed()
-        todo = (item for item in items if not self._is_done(item, done, failed, progress))
-        while batch := list(itertools.islice(todo, BATCH_DOCUMENTS)):
-            yield batch
+    def _todo(self, items: Iterable[Document | Failure], progress: RunProgress) -> Iterator[Document | Failure]:
+        """Leave out what is done, and what failed and has not changed since."""
+        program, done = self._program.key, self._writer.done_keys()
+        for item in items:
+            if isinstance(item, Failure):
+                name, key = item.document, _unread_key(item)
+            else:
+                name, key = item.id, document_key(program, item)
+            failed_with = self._failed.pop(name, None)
+            if (failed_with == key and not self._retry_failed) or _contains(done, key):
+                progress.skipped += 1
+            else:
+                yield item
 
-    def _is_done(
-        self, item: Document | Failure, done: NDArray[np.uint64], failed: set[str], progress: RunProgress
-    ) -> bool:
-        if isinstance(item, Failure):
-            skip = item.document in failed
-        else:
-            bits = np.uint64(int(document_key(self._program, item)[:16], 16))
-            place = int(np.searchsorted(done, bits))
-            skip = item.id in failed or bool(place < len(done) and done[place] == bits)
-        progress.skipped += skip
-        return skip
+
+def batched(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+    """Cut a stream into batches of `BATCH_DOCUMENTS` documents, or fewer where they are long."""
+    batch: list[_Item] = []
+    characters = 0
+    for item in items:
+        batch.append(item)
+        characters += len(item.text) if isinstance(item, Document) else 0
+        if len(batch) == BATCH_DOCUMENTS or characters >= _BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def _unread_key(failure: Failure) -> str:
+    return content_key("unread", failure.document, failure.kind, failure.message)
+
+
+def _contains(keys: NDArray[np.uint64], key: str) -> bool:
+    bits = np.uint64(int(key[:16], 16))
+    place = int(np.searchsorted(keys, bits))
+    return bool(place < len(keys) and keys[place] == bits)
 
 
 async def _settle(running: set[asyncio.Task[None]], when: str) -> set[asyncio.Task[None]]:

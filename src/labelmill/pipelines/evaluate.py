@@ -115,7 +115,7 @@ def evaluate_run(
         run=name,
         evaluation=evaluation,
         gold=resolved,
-        documents_not_in_run=len(documents) - len(known),
+        documents_not_in_run=sum(1 for document in documents if document.labels and document.id not in met),
         documents_not_in_gold=len(met) - len(known),
         gold_unreadable=len(items) - len(documents),
     )

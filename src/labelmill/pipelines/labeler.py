@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from pathlib import Path
 from threading import Thread
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from pydantic import ValidationError
 
@@ -18,7 +19,7 @@ from labelmill.errors import InputError, LabelmillError
 from labelmill.models.client import ChatModel, ServedModel
 from labelmill.models.spec import ModelSpec
 from labelmill.pipelines.assemble import assemble
-from labelmill.pipelines.batch import BatchRun, OnProgress, RunProgress
+from labelmill.pipelines.batch import BatchRun, OnProgress, RunProgress, batched
 from labelmill.pipelines.execution import Execution
 from labelmill.pipelines.program import Program
 from labelmill.pipelines.spec import InferKind, ProgramSpec, RankKind, content_key
@@ -36,7 +37,7 @@ class Labeler:
     """Labels texts with the labels of a taxonomy.
 
     >>> labeler = Labeler(Taxonomy.read("skills.csv"))  # doctest: +SKIP
-    >>> [[prediction.name for prediction in ranked] for ranked in labeler.label(["Cook Italian dishes"])]  # doctest: +SKIP
+    >>> labeler.label(["Cook Italian dishes"])[0]  # doctest: +SKIP
 
     Args:
         taxonomy: The labels.
@@ -74,7 +75,8 @@ class Labeler:
         self._resources = contextlib.ExitStack()
         with contextlib.ExitStack() as undo:
             undo.callback(self.close)
-            self._connect, name, slots = self._find_model(lm)
+            asks = infer != "windows" or rank != "fusion"
+            self._connect, name, slots = self._find_model(lm if asks else "none")
             self.concurrency = concurrency or slots
             given: list[Any] = list(embedders)
             try:
@@ -90,12 +92,13 @@ class Labeler:
             except ValidationError as error:
                 problem = error.errors()[0]
                 place = ".".join(str(part) for part in problem["loc"])
-                raise InputError(f"{place}: {problem['msg']}" if place else problem["msg"]) from error
+                said = problem["msg"].removeprefix("Value error, ")
+                raise InputError(f"{place}: {said}" if place else said) from error
             loaded = None if all(isinstance(e, str) for e in given) else _load(given)
             self.program: Program = assemble(spec, taxonomy, embedders=loaded, progress=progress)
             undo.pop_all()
 
-    def __enter__(self) -> Labeler:
+    def __enter__(self) -> Self:
         """Return itself."""
         return self
 
@@ -118,6 +121,8 @@ class Labeler:
             InputError: A text is empty.
             LabelmillError: The model could not answer for a text.
         """
+        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+            raise InputError("label takes a list of texts", remedy="Write label([text]) for a single one.")
         documents = [Document(str(place), clean(text)) for place, text in enumerate(texts)]
         for document in documents:
             if is_blank(document.text):
@@ -157,51 +162,60 @@ class Labeler:
         from labelmill import __version__
 
         name = run or self.run_name(paths)
+        items = read_documents(paths, limit=limit, id_field=id_field, text_field=text_field, labels_field=labels_field)
+
+        async def go(store: Store) -> RunProgress:
+            # First the model: a server that is not there should leave no run behind.
+            async with self._connect() as model:
+                writer = RunWriter(
+                    store,
+                    run=name,
+                    key=self.program.key,
+                    program=self.program.spec.model_dump(mode="json"),
+                    taxonomy=self.taxonomy,
+                    taxonomy_source=taxonomy_source,
+                    corpus=[str(path) for path in paths],
+                    version=__version__,
+                )
+                job = BatchRun(
+                    self.program,
+                    writer,
+                    model=model,
+                    concurrency=self.concurrency,
+                    retry_failed=retry_failed,
+                    whole=limit is None,
+                    on_progress=on_progress,
+                )
+                return await job.run(items, total)
+
         with Store(out, write=True) as store:
-            writer = RunWriter(
-                store,
-                run=name,
-                key=self.program.key,
-                program=self.program.spec.model_dump(mode="json"),
-                taxonomy=self.taxonomy,
-                taxonomy_source=taxonomy_source,
-                corpus=[str(path) for path in paths],
-                version=__version__,
-            )
-            items = read_documents(
-                paths, limit=limit, id_field=id_field, text_field=text_field, labels_field=labels_field
-            )
-
-            async def go() -> RunProgress:
-                async with self._connect() as model:
-                    job = BatchRun(
-                        self.program,
-                        writer,
-                        model=model,
-                        concurrency=self.concurrency,
-                        retry_failed=retry_failed,
-                        on_progress=on_progress,
-                    )
-                    return await job.run(items, total)
-
-            return _run(go)
+            return _run(lambda: go(store))
 
     def run_name(self, paths: Sequence[str | Path]) -> str:
-        """Name the run of this program over this corpus: the stages, and eight digits of a hash."""
+        """Name the run of this program over this corpus: the stages, and eight digits of a hash.
+
+        Raises:
+            InputError: The corpus is standard input, which has no name.
+        """
+        if any(str(path) == "-" for path in paths):
+            raise InputError("standard input has no name to make the run's from", remedy="Give the run one with --run.")
         spec = self.program.spec
         digits = content_key(self.program.key, [str(Path(path).resolve()) for path in paths])[:8]
         return f"{spec.infer}-{spec.rank}-{digits}"
 
     async def _label(self, documents: Sequence[Document], ranked: bool) -> list[list[Prediction]]:
+        labelled: list[list[Prediction]] = []
         async with self._connect() as model:
-            result = await Execution(self.program, model, concurrency=self.concurrency).label(documents)
-        if result.failures:
-            failure = result.failures[0]
-            raise LabelmillError(f"text {failure.document} failed at {failure.stage} ({failure.kind}): {failure.message}")
-        return [
-            [prediction for prediction in item.predictions if ranked or prediction.selected]
-            for item in result.documents
-        ]
+            execution = Execution(self.program, model, concurrency=self.concurrency)
+            for batch in batched(documents):
+                result = await execution.label(batch)
+                for failure in result.failures:
+                    reason = f"{failure.stage} ({failure.kind}): {failure.message}"
+                    raise LabelmillError(f"text {failure.document} failed at {reason}")
+                labelled += [
+                    [found for found in item.predictions if ranked or found.selected] for item in result.documents
+                ]
+        return labelled
 
     def _find_model(self, lm: str | ChatModel) -> tuple[Callable[[], Any], str, int]:
         """Return how to connect, the model's name (empty for none), and how many calls it takes at once."""
@@ -214,7 +228,12 @@ class Labeler:
             from labelmill.models.embedded import embedded_server
 
             server = self._resources.enter_context(embedded_server())
-            return lambda: ServedModel(server.base_url, server.model), server.model, server.slots
+            identity = server.fingerprint
+            return (
+                lambda: ServedModel(server.base_url, server.model, key="EMPTY", identity=identity),
+                server.model,
+                server.slots,
+            )
         name = spec.model or _run(lambda: _served_name(spec.url))
         return lambda: ServedModel(spec.url, name), name, 64
 
@@ -241,18 +260,26 @@ def _run(make: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(make())
-    outcome: list[_T] = []
-    errors: list[BaseException] = []
+    tasks: list[asyncio.Task[_T]] = []
+    outcome: Future[_T] = Future()
+
+    async def main() -> _T:
+        tasks.append(asyncio.ensure_future(make()))
+        return await tasks[0]
 
     def target() -> None:
         try:
-            outcome.append(asyncio.run(make()))
+            outcome.set_result(asyncio.run(main()))
         except BaseException as error:  # noqa: BLE001 - raised again below, in the caller's thread
-            errors.append(error)
+            outcome.set_exception(error)
 
     thread = Thread(target=target, name="labelmill")
     thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return outcome[0]
+    try:
+        thread.join()
+    except KeyboardInterrupt:
+        for task in tasks:
+            task.get_loop().call_soon_threadsafe(task.cancel)
+        thread.join()
+        raise
+    return outcome.result()

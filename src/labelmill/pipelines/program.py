@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from labelmill.pipelines.infer import Infer
 from labelmill.pipelines.rank import Rank
@@ -36,9 +35,12 @@ class Program:
     infer: Infer | None = None
     rank: Rank | None = None
 
-    @cached_property
+    @property
     def key(self) -> str:
-        """Identify everything that decides a document's predictions, but the document."""
+        """Identify everything that decides a document's predictions, but the document.
+
+        Made anew each time: an optimiser, or a user in a notebook, may have changed a prompt in place.
+        """
         prompts = [stage.fingerprint() if stage else None for stage in (self.infer, self.rank)]
         # The card is in the prompts' fingerprints, the embedders in Retrieve's: a server that moved changes no key.
         spec = self.spec.model_dump(mode="json", exclude={"task", "embedders"})

@@ -10,7 +10,7 @@ import dspy
 
 from labelmill.prompts.adapter import ADAPTER
 from labelmill.prompts.card import TaskCard
-from labelmill.prompts.signatures import number_candidates, rank_signature
+from labelmill.prompts.signatures import number_candidates, rank_demonstrations, rank_signature
 from labelmill.prompts.wire import fingerprint, parse, render
 
 _TOKENS_AROUND = 24
@@ -27,12 +27,13 @@ class Rank(dspy.Module):
     """
 
     def __init__(self, card: TaskCard, listed: int) -> None:
-        """Make the predictor for the usual number of candidates; for fewer, the schema is narrowed."""
+        """Make the predictor, with the card's examples as demonstrations."""
         super().__init__()
         self.listed = listed
         self.max_tokens = _TOKENS_AROUND + _TOKENS_PER_NUMBER * listed
         self._card = card
         self.predict = dspy.Predict(rank_signature(card, listed), max_tokens=self.max_tokens, temperature=0.0)
+        self.predict.demos = rank_demonstrations(card, listed)
 
     def forward(self, text: str, names: Sequence[str]) -> dspy.Prediction:
         """Choose among candidate names, with the language model that DSPy is configured with.
@@ -41,9 +42,7 @@ class Rank(dspy.Module):
             A prediction whose ``chosen`` are indexes into `names`, from 0, the best first.
         """
         with dspy.context(adapter=ADAPTER):
-            answer = self.predict(
-                text=text, candidates=number_candidates(names), signature=self._signature(len(names))
-            )
+            answer = self.predict(text=text, candidates=number_candidates(names), signature=self._signature(len(names)))
         return dspy.Prediction(chosen=clean_numbers(answer.chosen, len(names)))
 
     def fingerprint(self) -> str:

@@ -52,8 +52,12 @@ class ProgramSpec(BaseModel):
     def _consistent(self) -> ProgramSpec:
         if self.uses_model and not self.model:
             raise ValueError(f"infer={self.infer!r} and rank={self.rank!r} need a language model")
+        if self.top_k > self.candidates:
+            raise ValueError(f"top_k={self.top_k} is more than the {self.candidates} candidates that are ranked")
         if self.chunk_overlap >= self.chunk_characters:
-            raise ValueError(f"chunk_overlap={self.chunk_overlap} must be less than chunk_characters={self.chunk_characters}")
+            raise ValueError(
+                f"chunk_overlap={self.chunk_overlap} must be less than chunk_characters={self.chunk_characters}"
+            )
         return self
 
 

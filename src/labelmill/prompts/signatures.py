@@ -18,8 +18,7 @@ def infer_signature(card: TaskCard) -> type[dspy.Signature]:
     instructions = "\n".join(
         [
             f"Read {card.document}. List short phrases, each of which names {card.label}.",
-            "Write each phrase as a catalogue would name it: a few words, no sentence, "
-            "nothing that the text does not say.",
+            "Write each phrase as a catalogue would name it: a few words, nothing that the text does not say.",
             "List every one once, the most important first. Answer with an empty list if there is none.",
             *card.guidance,
         ]
@@ -64,6 +63,25 @@ def infer_demonstrations(card: TaskCard) -> list[dspy.Example]:
     """Turn the card's examples into demonstrations of Infer."""
     return [
         dspy.Example(text=example.text, phrases=list(example.phrases)).with_inputs("text") for example in card.examples
+    ]
+
+
+def rank_demonstrations(card: TaskCard, candidates: int) -> list[dspy.Example]:
+    """Turn the card's examples into demonstrations of Rank: the labels of all examples are the candidates of each.
+
+    Args:
+        card: The wording, with its examples.
+        candidates: How many there may be at most; labels beyond are left out.
+    """
+    pool = list(dict.fromkeys(label for example in card.examples for label in example.labels))[:candidates]
+    return [
+        dspy.Example(
+            text=example.text,
+            candidates=number_candidates(pool),
+            chosen=[pool.index(label) + 1 for label in example.labels if label in pool],
+        ).with_inputs("text", "candidates")
+        for example in card.examples
+        if example.labels
     ]
 
 

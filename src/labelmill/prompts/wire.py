@@ -19,6 +19,7 @@ from dspy.utils.exceptions import AdapterParseError
 from labelmill.prompts.adapter import ADAPTER
 from labelmill.prompts.signatures import PROMPT_VERSION
 
+
 def render(predict: dspy.Predict, model: str, inputs: dict[str, Any], *, max_tokens: int) -> dict[str, Any]:
     """Render one request body for ``/v1/chat/completions``.
 

@@ -49,9 +49,7 @@ class Dense:
         for document, scores in self._scores(vectors, ends):
             own = vectors[ends[document] - len(queries[document]) : ends[document]]
             best = best_labels(scores, k)
-            found[document] = Hits(
-                self._owners[best].astype(np.int32), scores[best], self._best_queries(own, best)
-            )
+            found[document] = Hits(self._owners[best].astype(np.int32), scores[best], self._best_queries(own, best))
         return found
 
     def _scores(

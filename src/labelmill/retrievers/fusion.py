@@ -54,4 +54,7 @@ def _evidence(
         for rank, (label, score, query) in enumerate(rows, start=1):
             if label in wanted:
                 evidence.setdefault(label, []).append(LaneHit(lane, rank, score, asked[query]))
+    for hits_of_label in evidence.values():
+        # The best first, and of equals one that can show a query.
+        hits_of_label.sort(key=lambda hit: (hit.rank, not hit.query))
     return evidence

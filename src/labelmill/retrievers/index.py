@@ -112,6 +112,8 @@ def _undamaged(folder: Path) -> Iterator[None]:
     """Say what to do where an index cannot be read: a disk that was full, a copy that was cut short."""
     try:
         yield
+    except PermissionError as error:
+        raise StoreError(f"The index {folder} cannot be read: permission denied. Set LABELMILL_CACHE.") from error
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise StoreError(
             f"The index {folder} is damaged ({error}). Delete that folder: it will be built anew."

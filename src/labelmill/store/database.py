@@ -31,6 +31,12 @@ _FILE_ERRORS = (
 )
 
 
+_MAGIC = slice(8, 12)
+"""Where a DuckDB file says what it is."""
+
+_DATA_SUFFIXES = {".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".txt"}
+
+
 class Store:
     """One DuckDB file of runs, open for reading or for writing.
 
@@ -47,6 +53,7 @@ class Store:
         if not write and not self.path.exists():
             raise StoreError(f"{self.path}: no such file. Make it with: labelmill label … --out {self.path}")
         with self.errors():
+            self._check_file(write=write)
             self.connection = duckdb.connect(str(self.path), read_only=not write, config=_CONFIG)
         try:
             with self.errors():
@@ -128,6 +135,18 @@ class Store:
             # A transaction that DuckDB itself gave up has nothing to roll back; the first error is the one to show.
             return
 
+    def _check_file(self, *, write: bool) -> None:
+        """Refuse a file of another format: DuckDB opens CSV, JSON and Parquet in memory, and loses what is written."""
+        exists = self.path.is_file()
+        if exists and not self.path.stat().st_size and write:
+            self.path.unlink()  # as `mktemp` makes them
+        elif exists:
+            with self.path.open("rb") as file:
+                if file.read(_MAGIC.stop)[_MAGIC] != b"DUCK":
+                    raise StoreError(f"{self.path} is not a DuckDB file. Name another file.")
+        elif write and self.path.suffix.lower() in _DATA_SUFFIXES:
+            raise StoreError(f"{self.path} would be a DuckDB file under the name of another format. Name it .duckdb.")
+
     def _check_schema(self, *, write: bool) -> None:
         if write and self.first("SELECT 1 FROM duckdb_tables()") is None:
             # One transaction, so that two processes that start at once do not see half a schema.
@@ -175,7 +194,6 @@ _COMPLAINTS = {
     "No space left": _FULL,
     "File too large": _FULL,
     "Could not write": _FULL,
-    "sqlite_scanner": "is an SQLite file, not a DuckDB file. Name another file.",
     "not a valid DuckDB": "is not a DuckDB file. Name another file.",
     "Could not read enough bytes": "is cut short or damaged. Restore it from a copy, or name another file.",
     "different configuration": "is open in this process already. Close it first.",

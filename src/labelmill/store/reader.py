@@ -27,7 +27,9 @@ class RunSummary:
         taxonomy: Content hash of its taxonomy.
         documents: Documents done.
         failures: Documents failed.
-        predictions: Rows of predictions.
+        predictions: Labels that were ranked, over all documents.
+        selected: Those of them that are in a final set.
+        unlabelled: Documents whose final set is empty.
         calls: Answers of a model that went into it, those taken over from other runs included.
         prompt_tokens: Their tokens read.
         cached_tokens: Their tokens read out of a prefix cache.
@@ -42,6 +44,8 @@ class RunSummary:
     documents: int
     failures: int
     predictions: int
+    selected: int
+    unlabelled: int
     calls: int
     prompt_tokens: int
     cached_tokens: int
@@ -212,6 +216,9 @@ _SUMMARY = (
     "FROM stages WHERE key IN (SELECT key FROM used)) "
     "SELECT state, taxonomy, (SELECT count(*) FROM documents WHERE run = $run), "
     "(SELECT count(*) FROM failures WHERE run = $run), (SELECT count(*) FROM predictions WHERE run = $run), "
+    "(SELECT count(*) FROM predictions WHERE run = $run AND selected), "
+    "(SELECT count(*) FROM documents WHERE run = $run) - "
+    "(SELECT count(DISTINCT document) FROM predictions WHERE run = $run AND selected), "
     "calls, prompt, cached, completion, seconds, program FROM runs, cost WHERE run = $run"
 )
 

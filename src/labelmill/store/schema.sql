@@ -40,7 +40,7 @@ CREATE TABLE IF NOT EXISTS runs (
 CREATE TABLE IF NOT EXISTS documents (
   run      VARCHAR NOT NULL,
   document VARCHAR NOT NULL,
-  key      VARCHAR NOT NULL,      -- hash of the run's key and the text: done means done with this text
+  key      VARCHAR NOT NULL,      -- hash of the run's key, the id and the text: done means done with this text
   source   VARCHAR NOT NULL,
   chunks   INTEGER NOT NULL,
   stages   VARCHAR[] NOT NULL     -- keys of the stage rows that went into it
@@ -77,5 +77,6 @@ CREATE TABLE IF NOT EXISTS failures (
   kind     VARCHAR NOT NULL,
   message  VARCHAR NOT NULL,
   source   VARCHAR NOT NULL,
-  attempts INTEGER NOT NULL
+  attempts INTEGER NOT NULL,
+  key      VARCHAR NOT NULL       -- hash of what failed: repaired, it is tried again
 );

@@ -101,23 +101,28 @@ class RunWriter:
             self.resumed = self._begin(key, program, taxonomy.key, corpus, version)
 
     def done_keys(self) -> NDArray[np.uint64]:
-        """Return the first 64 bits of the keys of all documents that need nothing more, sorted.
-
-        Failed documents are among them: they are tried again only when asked for.
-        """
+        """Return the first 64 bits of the keys of all documents that are done, sorted."""
         with self._store.errors():
             columns = self._store.connection.execute(
                 "SELECT ('0x' || key[1:16])::UBIGINT AS bits FROM documents WHERE run = ?", [self.run]
             ).fetchnumpy()
         return np.sort(np.asarray(columns["bits"], dtype=np.uint64))
 
-    def failed(self) -> set[str]:
-        """Return the ids of the documents that failed before."""
+    def failed(self) -> dict[str, str]:
+        """Return the ids of the documents that failed before, each with the key of what failed."""
         with self._store.errors():
             rows = self._store.connection.execute(
-                "SELECT DISTINCT document FROM failures WHERE run = ?", [self.run]
+                "SELECT document, key FROM failures WHERE run = ?", [self.run]
             ).fetchall()
-        return {row[0] for row in rows}
+        return dict(rows)
+
+    def forget_failures(self, documents: Sequence[str]) -> None:
+        """Drop failures of rows that the corpus no longer has."""
+        with self._lock, self._store.transaction():
+            self._store.connection.execute(
+                "DELETE FROM failures WHERE run = ? AND document IN (SELECT unnest(?::VARCHAR[]))",
+                [self.run, list(documents)],
+            )
 
     def answers(self, keys: Iterable[str]) -> dict[str, list[Any]]:
         """Return the stored outputs of stages by key, from any run of the file."""
@@ -125,23 +130,23 @@ class RunWriter:
         if not wanted:
             return {}
         with self._lock, self._store.errors():
-            rows = self._store.connection.execute(
-                "SELECT key, output FROM stages WHERE key IN (SELECT unnest(?::VARCHAR[]))", [wanted]
-            ).fetchall()
-        return {key: orjson.loads(output) for key, output in rows}
+            return self._answers(wanted)
 
     def write(
         self, documents: Sequence[DocumentResult], failures: Sequence[Failure], stages: Sequence[StageResult]
     ) -> None:
-        """Commit a batch: its documents replace what the run had of them."""
+        """Commit a batch: its documents replace what an earlier sitting of the run left of them."""
         touched = [item.document for item in documents] + [item.document for item in failures]
         with self._lock, self._store.transaction():
-            for table in ("documents", "predictions", "failures"):
+            for table in ("documents", "predictions", "failures") if self.resumed else ():
                 self._store.connection.execute(
                     f"DELETE FROM {table} WHERE run = ? AND document IN (SELECT unnest(?::VARCHAR[]))",  # noqa: S608
                     [self.run, touched],
                 )
-            self._store.insert("stages", [asdict(stage) for stage in stages])
+            # One answer a key, the first: what follows from stored answers must be the same every time.
+            fresh = {stage.key: stage for stage in stages}
+            known = self._answers(list(fresh)) if fresh else {}
+            self._store.insert("stages", [asdict(stage) for key, stage in fresh.items() if key not in known])
             self._store.insert("documents", [self._document_row(item) for item in documents])
             self._store.insert("predictions", [row for item in documents for row in self._prediction_rows(item)])
             self._store.insert("failures", [{"run": self.run, **asdict(failure)} for failure in failures])
@@ -154,6 +159,12 @@ class RunWriter:
                 "UPDATE runs SET state = ?, seconds = seconds + ?, updated = now() WHERE run = ?",
                 [state, seconds, self.run],
             )
+
+    def _answers(self, keys: list[str]) -> dict[str, list[Any]]:
+        rows = self._store.connection.execute(
+            "SELECT key, output FROM stages WHERE key IN (SELECT unnest(?::VARCHAR[]))", [keys]
+        ).fetchall()
+        return {key: orjson.loads(output) for key, output in rows}
 
     def _begin(self, key: str, program: Mapping[str, Any], taxonomy: str, corpus: Sequence[str], version: str) -> bool:
         found = self._store.first("SELECT key FROM runs WHERE run = ?", [self.run])
