@@ -28,7 +28,7 @@ def read_documents(
     labels_field: str = "labels",
     limit: int | None = None,
 ) -> Iterator[Document | Failure]:
-    """Stream the documents of a corpus, in order; memory holds one batch of them and 12 bytes of each id.
+    """Stream the documents of a corpus, in order; memory holds a few batches of them and a hash of each id.
 
     Each row of the corpus gives exactly one `Document` or one `Failure`: no id, a repeated id, no text, a value of the
     wrong type, bytes that are not UTF-8, a line that cannot be parsed. A repeated id fails under its ``file:line``, for
