@@ -329,3 +329,13 @@ def test_what_is_no_list_of_texts_is_told(make_labeler, text):
     """A single string would be a list of letters."""
     with pytest.raises(InputError, match="takes a list of texts"):
         make_labeler().label(text)
+
+
+@pytest.mark.parametrize("trouble", [ModelUnavailable("nobody answers"), ModelRefused("wrong key")])
+def test_a_server_that_goes_is_the_error_of_all_who_wait_for_an_answer(make_labeler, tmp_path, trouble):
+    """Also of batches that wait for a question that another batch asked."""
+    model = ScriptedModel(pause=0.02, troubles={TEXTS[0]: trouble})
+    corpus = write_jsonl(tmp_path / "same.jsonl", [{"id": f"d{n}", "text": TEXTS[0]} for n in range(100)])
+    with pytest.raises(type(trouble)):
+        make_labeler(model, concurrency=64).label_corpus([corpus], tmp_path / "runs.duckdb", run="r")
+    assert state(tmp_path / "runs.duckdb", "r") == ("interrupted", 0, 0)

@@ -200,6 +200,7 @@ def _contains(keys: NDArray[np.uint64], key: str) -> bool:
 async def _settle(running: set[asyncio.Task[None]], when: str) -> set[asyncio.Task[None]]:
     """Wait for some tasks, raise what they raised, and return those still running."""
     finished, running = await asyncio.wait(running, return_when=when)
-    for task in finished:
+    # A batch that waits for another's question is cancelled with it: the reason is with the other.
+    for task in sorted(finished, key=asyncio.Task.cancelled):
         task.result()
     return running
