@@ -204,7 +204,10 @@ class Execution:
     ) -> None:
         """Answer every call once, from the store or by the model, and hand each document its answers."""
         calls = {call.key: call for _, questions in asked for call in questions}
+        asked_now = {key: task for key, task in self._asked.items() if key in calls}
         outputs: dict[str, list[Any] | Failure] = dict(await asyncio.to_thread(self._answers, list(calls)))
+        # What was being asked before the look-up may be stored since: too late for it, and no reason to ask again.
+        self._asked = {key: task for key, task in asked_now.items() if key not in outputs} | self._asked
         missing = [call for key, call in calls.items() if key not in outputs]
         new = sum(call.key not in self._asked for call in missing)
         result.calls += new
