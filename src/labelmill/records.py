@@ -117,6 +117,7 @@ class Prediction:
         selected: Whether the decision put it into the document's final set.
         retrieval_rank: Its rank before the Rank stage.
         evidence: What each lane said of it.
+        retrieval_score: Its fused score, before the Rank stage.
     """
 
     label: str
@@ -126,3 +127,4 @@ class Prediction:
     selected: bool
     retrieval_rank: int
     evidence: tuple[LaneHit, ...] = ()
+    retrieval_score: float = 0.0

@@ -31,6 +31,7 @@ def test_every_candidate_is_ranked_once(candidates, indexes, top_k):
     for prediction in found:
         label = TAXONOMY.labels[candidates[prediction.retrieval_rank - 1].label]
         assert (prediction.label, prediction.name) == (label.id, label.name)
+        assert prediction.retrieval_score == round(candidates[prediction.retrieval_rank - 1].score, 6)
     picked = chosen or []
     assert [prediction.retrieval_rank - 1 for prediction in found[: len(picked)]] == picked
     rest = [prediction.retrieval_rank for prediction in found[len(picked) :]]

@@ -44,6 +44,7 @@ def decide(
                 selected=rank <= selectable,
                 retrieval_rank=index + 1,
                 evidence=candidate.evidence,
+                retrieval_score=round(candidate.score, 6),
             )
         )
     return predictions
