@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from labelmill.keys import content_key
 from labelmill.models.embedders import MemoEmbedder, load_embedder
 from labelmill.pipelines.infer import Infer
 from labelmill.pipelines.program import Program
 from labelmill.pipelines.rank import Rank
 from labelmill.pipelines.retrieve import RETRIEVE_VERSION, Lane, Retrieve
-from labelmill.pipelines.spec import ProgramSpec, content_key
+from labelmill.pipelines.spec import ProgramSpec
 from labelmill.retrievers.base import Embedder, Retriever
 from labelmill.retrievers.index import INDEX_VERSION, Indexes, Progress
 from labelmill.taxonomy import Taxonomy

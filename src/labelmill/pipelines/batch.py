@@ -12,10 +12,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from labelmill.keys import content_key
 from labelmill.models.client import ChatModel
 from labelmill.pipelines.execution import BatchResult, Execution, document_key
 from labelmill.pipelines.program import Program
-from labelmill.pipelines.spec import content_key
 from labelmill.records import Document, Failure
 from labelmill.store import RunWriter
 

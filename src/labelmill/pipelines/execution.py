@@ -12,11 +12,11 @@ from dspy.utils.exceptions import AdapterParseError
 from labelmill.corpus import chunk
 from labelmill.corpus.fields import clean
 from labelmill.errors import ModelRejected
+from labelmill.keys import content_key
 from labelmill.models.client import ChatModel, Completion
 from labelmill.pipelines.decide import decide
 from labelmill.pipelines.program import Program, merge_rankings
 from labelmill.pipelines.retrieve import Queries
-from labelmill.pipelines.spec import content_key
 from labelmill.records import Candidate, Document, Failure
 from labelmill.store import DocumentResult, StageResult
 

@@ -16,13 +16,14 @@ from pydantic import ValidationError
 from labelmill.corpus import read_documents
 from labelmill.corpus.fields import clean, is_blank
 from labelmill.errors import InputError, LabelmillError
+from labelmill.keys import content_key
 from labelmill.models.client import ChatModel, ServedModel
 from labelmill.models.spec import ModelSpec
 from labelmill.pipelines.assemble import assemble
 from labelmill.pipelines.batch import BatchRun, OnProgress, RunProgress, batched
 from labelmill.pipelines.execution import Execution
 from labelmill.pipelines.program import Program
-from labelmill.pipelines.spec import InferKind, ProgramSpec, RankKind, content_key
+from labelmill.pipelines.spec import InferKind, ProgramSpec, RankKind
 from labelmill.prompts.card import TaskCard
 from labelmill.records import Document, Prediction
 from labelmill.retrievers.base import Embedder

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from labelmill.keys import content_key
 from labelmill.pipelines.infer import Infer
 from labelmill.pipelines.rank import Rank
 from labelmill.pipelines.retrieve import Queries, Retrieve
-from labelmill.pipelines.spec import ProgramSpec, content_key
+from labelmill.pipelines.spec import ProgramSpec
 from labelmill.pipelines.windows import windows
 from labelmill.records import Candidate
 from labelmill.taxonomy import Taxonomy

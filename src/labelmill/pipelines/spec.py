@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from typing import Any, Literal
+from typing import Literal
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from labelmill.prompts.card import TaskCard
@@ -59,8 +57,3 @@ class ProgramSpec(BaseModel):
                 f"chunk_overlap={self.chunk_overlap} must be less than chunk_characters={self.chunk_characters}"
             )
         return self
-
-
-def content_key(*parts: Any) -> str:
-    """Hash values into a key: SHA-256 over their canonical JSON, so that no two lists of parts run together."""
-    return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
