@@ -50,6 +50,7 @@ class Reply:
         status: Of HTTP.
         body: JSON values, or bytes to send as they are; None for an error that names the status and the key.
         kind: The content type.
+        wait: The header ``Retry-After``.
         hold: Whether to wait until the server's `release` is set.
         drop: Whether to close the connection after half of the body.
     """
@@ -57,6 +58,7 @@ class Reply:
     status: int = 200
     body: Any = None
     kind: str = "application/json"
+    wait: str | None = None
     hold: bool = False
     drop: bool = False
 
@@ -145,6 +147,8 @@ class _Exchange(BaseHTTPRequestHandler):
         self.send_response(reply.status)
         self.send_header("Content-Type", reply.kind)
         self.send_header("Content-Length", str(len(payload)))
+        if reply.wait is not None:
+            self.send_header("Retry-After", reply.wait)
         self.end_headers()
         self.wfile.write(payload[: len(payload) // 2] if reply.drop else payload)
         self.close_connection = reply.drop or not self.server.keep_alive

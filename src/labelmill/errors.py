@@ -12,7 +12,8 @@
     ├── MissingExtraError    an optional dependency is not installed
     ├── ArtifactError        an embedded model's files cannot be fetched or do not match their checksum
     └── ModelError           a language model or embedder server
-        ├── ModelUnavailable no answer now: wait and try again
+        ├── ModelUnavailable no answer to this request, also after the retries
+        │   └── ModelGone    no server answers at all, also after a long wait
         ├── ModelRejected    this request only: too long, malformed
         └── ModelRefused     no request can work: unknown model, wrong key
 
@@ -93,7 +94,17 @@ class ModelError(LabelmillError):
 
 
 class ModelUnavailable(ModelError):  # noqa: N818 - a state, not an error's name
-    """No answer now: connection refused, time out, 408, 429 or 5xx."""
+    """No answer: connection refused or broken, time out, 408, 429 or 5xx, or an answer that is none.
+
+    Attributes:
+        attempts: How often the request was sent.
+    """
+
+    attempts: int = 1
+
+
+class ModelGone(ModelUnavailable):
+    """No server of the model answers at all, and none came back for as long as was waited."""
 
 
 class ModelRejected(ModelError):  # noqa: N818

@@ -10,7 +10,7 @@ import pytest
 from dspy.utils.exceptions import AdapterParseError
 
 from chat_server import Reply, completion
-from labelmill.models.client import ServedModel
+from labelmill.models.served import ServedModel
 from labelmill.models.dspy_lm import dspy_lm
 from labelmill.pipelines.infer import MAX_TOKENS as INFER_TOKENS
 from labelmill.pipelines.infer import Infer

@@ -17,7 +17,8 @@ from labelmill.corpus import read_documents
 from labelmill.corpus.fields import clean, is_blank
 from labelmill.errors import InputError, LabelmillError
 from labelmill.keys import content_key
-from labelmill.models.client import ChatModel, ServedModel
+from labelmill.models.client import ChatModel
+from labelmill.models.served import ServedModel
 from labelmill.models.spec import ModelSpec
 from labelmill.pipelines.assemble import assemble
 from labelmill.pipelines.batch import BatchRun, OnProgress, RunProgress, batched

@@ -1,0 +1,257 @@
+"""One language model behind one or several servers: balanced, persistent, patient with restarts.
+
+What goes wrong with a request is of three kinds. *Again*: no connection, 408, 429, 5xx, a time-out, an answer that is
+none; repeated with growing pauses. *This request only*: everything else that the server rejects. *All*: a wrong key,
+an unknown model. A server that is gone is not the request's fault: it waits, goes to another server, or both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self, TypeVar
+
+from labelmill.errors import ModelRefused, ModelUnavailable
+from labelmill.models.balance import Balance, Place, ServerState
+from labelmill.models.client import Completion, read_completion
+from labelmill.models.limit import AdaptiveLimit
+from labelmill.models.server import Server, Trouble
+
+ATTEMPTS = 5
+TIMEOUT_SECONDS = 300.0
+PATIENCE_SECONDS = 3600.0
+MOST_AT_ONCE = 256
+"""Requests in flight at one server at most: what vLLM computes at once by default."""
+
+_LOSSES = 3
+"""How often a server may be lost under a request before the request counts as what kills it."""
+
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 30.0
+"""Seconds after 429, where the server names no other."""
+
+_WORK_UNKNOWN = 100
+"""Tokens that an answer is taken for where the server does not count."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server answered.
+
+    Attributes:
+        value: The JSON object.
+        seconds: From sending to the whole answer, the last attempt alone.
+        attempts: How often it was sent.
+    """
+
+    value: dict[str, Any]
+    seconds: float
+    attempts: int
+
+
+class ServedModel:
+    """A model behind OpenAI-compatible servers; vLLM is the reference.
+
+    The key is kept in memory only. The proxies of the environment hold, but not for a server on this machine. Use it
+    as an asynchronous context manager.
+
+    Args:
+        urls: Base URLs of the servers, each with its ``/v1``; one URL may stand for itself.
+        model: The model's name; empty to ask the servers, which must then serve exactly one.
+        attempts: How often a request is sent before it counts as failed.
+        identity: What the answers depend on, where more is known than the model's name.
+        key: Sent as a bearer token; None for that in ``OPENAI_API_KEY``, or ``EMPTY`` where none is set.
+        concurrency: Requests in flight at each server at most; how many there are adapts below that.
+        timeout: Seconds for an answer.
+        patience: Seconds to wait while no server is up, once all have been.
+    """
+
+    def __init__(
+        self,
+        urls: str | Sequence[str],
+        model: str = "",
+        *,
+        attempts: int = ATTEMPTS,
+        identity: str = "",
+        key: str | None = None,
+        concurrency: int = MOST_AT_ONCE,
+        timeout: float = TIMEOUT_SECONDS,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
+        """Remember where to send."""
+        self.model = model
+        self._attempts = attempts
+        self._patience = patience
+        self._identity = identity
+        key = os.environ.get("OPENAI_API_KEY", "").strip() if key is None else key
+        addresses = dict.fromkeys([urls] if isinstance(urls, str) else urls)
+        self._servers = [Server(url, key=key, timeout=timeout) for url in addresses]
+        self._balance = Balance(self._servers, [AdaptiveLimit(concurrency) for _ in self._servers], patience=patience)
+
+    @property
+    def identity(self) -> str:
+        """What the answers depend on: the model's name, where no more is known."""
+        return self._identity or self.model
+
+    @property
+    def urls(self) -> list[str]:
+        """The servers' base URLs."""
+        return [server.url for server in self._servers]
+
+    @property
+    def context_tokens(self) -> int | None:
+        """The longest prompt and answer together that every server takes, where they say so."""
+        known = [server.context_tokens for server in self._servers if server.context_tokens]
+        return min(known, default=None)
+
+    def states(self) -> list[ServerState]:
+        """Say what every server is doing."""
+        return self._balance.states()
+
+    async def __aenter__(self) -> Self:
+        """Open the connections and see that the servers have the model; one of several may still be down."""
+        # stamina warns of every retry; where nobody has configured logging, Python would print that to the console.
+        logging.getLogger("stamina").addHandler(logging.NullHandler())
+        for server in self._servers:
+            await server.open()
+        try:
+            await self._find_model()
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the connections."""
+        await self._close()
+
+    async def complete(self, body: bytes, *, turn: int = 0, group: str = "") -> Completion:
+        """Answer one chat completion request; see `ChatModel`."""
+        path = "/v1/chat/completions"
+
+        async def ask(place: Place) -> Completion:
+            value, seconds = await place.server.post(path, body)
+            try:
+                completion = read_completion(value, seconds, 1)
+            except (AttributeError, IndexError, KeyError, TypeError) as error:
+                raise Trouble(f"{place.server.url} did not answer a chat completion.", "garbled") from error
+            place.limit.answered(
+                completion.prompt_tokens + completion.completion_tokens or _WORK_UNKNOWN,
+                waiting=self._balance.waiting,
+            )
+            return completion
+
+        completion, attempts = await self._persist(ask, turn, group)
+        return completion if attempts == 1 else replace(completion, attempts=attempts)
+
+    async def post(self, path: str, body: bytes, *, turn: int = 0, group: str = "") -> Answer:
+        """Send a request to another endpoint, under the same rules.
+
+        Args:
+            path: From the server's root, ``/generative_scoring`` for example.
+            body: JSON.
+            turn: As for `complete`.
+            group: As for `complete`.
+        """
+
+        async def ask(place: Place) -> tuple[dict[str, Any], float]:
+            value, seconds = await place.server.post(path, body)
+            place.limit.answered(_work(value), waiting=self._balance.waiting)
+            return value, seconds
+
+        (value, seconds), attempts = await self._persist(ask, turn, group)
+        return Answer(value, seconds, attempts)
+
+    async def get(self, path: str) -> Any:
+        """Ask the first server that is up for a JSON value."""
+        value, _ = await self._persist(lambda place: place.server.get(path), 0, "")
+        return value
+
+    async def texts(self, path: str) -> list[str]:
+        """Ask every server for a text, ``/metrics`` for example; those that give none are left out."""
+        gathered = await asyncio.gather(*(server.text(path) for server in self._servers), return_exceptions=True)
+        return [text for text in gathered if isinstance(text, str)]
+
+    async def _persist(self, ask: Callable[[Place], Awaitable[_T]], turn: int, group: str) -> tuple[_T, int]:
+        """Ask until there is an answer, or until there have been as many attempts as there may be."""
+        import stamina
+
+        attempt = 0
+        async for retry in stamina.retry_context(
+            on=_pause, attempts=self._attempts, timeout=None, wait_initial=0.5, wait_max=30.0
+        ):
+            with retry:
+                attempt = retry.num
+                try:
+                    return await self._admitted(ask, turn, group), attempt
+                except ModelUnavailable as error:
+                    error.attempts = attempt
+                    raise
+        raise AssertionError("stamina ends with an answer or an error")  # pragma: no cover
+
+    async def _admitted(self, ask: Callable[[Place], Awaitable[_T]], turn: int, group: str) -> _T:
+        """Ask one server when it has a place; what is not the request's fault costs it no attempt."""
+        losses, waited = 0, 0.0
+        while True:
+            async with self._balance.place(turn, group) as place:
+                try:
+                    return await ask(place)
+                except Trouble as trouble:
+                    fault = trouble
+                if fault.kind in {"busy", "slow"}:
+                    place.limit.overloaded()
+                lost = fault.kind in {"gone", "slow"} and not await self._balance.still_up(place)
+            if fault.kind == "busy" and waited < self._patience:
+                pause = min(1.0 + waited, _LONGEST_PAUSE) if fault.wait is None else max(fault.wait, _SHORTEST_PAUSE)
+                waited += pause
+                await asyncio.sleep(pause * random.uniform(1.0, 1.1))  # noqa: S311 - so that not all come back at once
+            elif lost and losses < _LOSSES:
+                losses += 1
+            elif lost or fault.kind == "busy":
+                raise ModelUnavailable(str(fault)) from fault
+            else:
+                raise fault
+
+    async def _find_model(self) -> None:
+        """See that every server has the model; where some do not answer, one that does is enough."""
+        troubles: list[Trouble] = []
+        for server in self._servers:
+            try:
+                served = await server.models()
+            except Trouble as trouble:
+                troubles.append(trouble)
+                self._balance.down(self._balance.find(server))
+                continue
+            if not self.model and len(served) == 1:
+                self.model = served[0]
+            if self.model not in served:
+                several = "serves several models" if served else "serves no model"
+                asked = f"does not serve {self.model!r}" if self.model else several
+                raise ModelRefused(
+                    f"{server.url} {asked}; it has: {', '.join(served) or 'none'}. Use --lm MODEL@{server.url}."
+                )
+        if len(troubles) == len(self._servers):
+            raise ModelUnavailable(str(troubles[0]))
+
+    async def _close(self) -> None:
+        await self._balance.close()
+        for server in self._servers:
+            await server.close()
+
+
+def _pause(error: Exception) -> bool | float:
+    """Tell stamina whether to ask again: after the time that the server named, or after one that grows."""
+    if not isinstance(error, Trouble):
+        return False
+    return error.wait or True
+
+
+def _work(value: dict[str, Any]) -> float:
+    usage = value.get("usage")
+    tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
+    return float(tokens) if isinstance(tokens, int) and tokens > 0 else _WORK_UNKNOWN
