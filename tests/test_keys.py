@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelmill.keys import KeySet, content_key, key_bits, text_key
+from labelmill.keys import KeyMap, KeySet, content_key, key_bits, text_key
 
 # Few values, so that keys meet again; many beginnings alike, so that they crowd one place of the table; 0 and the last.
 BITS = (
@@ -67,6 +67,37 @@ def test_the_size_of_a_set():
         assert table.nbytes <= 16.1 * 30_000
         assert all(key in table for key in keys)
         assert not any(text_key(key) in table for key in keys)
+
+
+NUMBERED = st.tuples(KEYS, st.integers(0, 2**32 - 1))
+
+
+@given(st.lists(NUMBERED, max_size=400), st.lists(NUMBERED, max_size=400), st.lists(KEYS, max_size=20))
+def test_a_key_map_says_what_a_dictionary_says(begun, put, asked):
+    """Begun with many, where the first number of a key counts; put one by one, where the last one does."""
+    bits, numbers = key_bits([key for key, _ in begun]), np.array([number for _, number in begun], np.uint32)
+    keys = KeyMap(bits, numbers)
+    model = {seen(key): number for key, number in reversed(begun)}
+    for key, number in put:
+        keys.put(key, number)
+        model[seen(key)] = number
+    for key in asked[:3]:
+        assert keys.add(key) == (seen(key) not in model)
+        model.setdefault(seen(key), 0)
+    keys.update(bits[:3], numbers[:3])
+    assert len(keys) == len(model)
+    for key in asked + [key for key, _ in begun + put]:
+        assert keys.get(key) == model.get(seen(key))
+        assert (key in keys) == (seen(key) in model)
+
+
+def test_a_key_map_grows():
+    """To many times what it was made for; every number stays with its key."""
+    keys, names = KeyMap(), hashes(20_000)
+    for number, key in enumerate(names):
+        keys.put(key, number)
+    assert [keys.get(key) for key in names] == list(range(20_000))
+    assert keys.nbytes <= 24.1 * 20_000
 
 
 def test_bits_are_the_beginning_of_a_key():
