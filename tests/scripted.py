@@ -21,21 +21,28 @@ Answer = str | Completion | LabelmillError
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a request asks: its stage, the text, and the candidates by number."""
+    """What a request asks: its stage, the text, and the candidates by number; and whether it asks once more."""
 
     stage: str
     text: str
     candidates: tuple[str, ...] = ()
+    again: bool = False
 
     @classmethod
-    def read(cls, body: Mapping[str, Any]) -> Request:
-        """Read the last message, as a model would."""
-        content = body["messages"][-1]["content"].removeprefix("[[ ## text ## ]]\n")
+    def read(cls, body: bytes | Mapping[str, Any]) -> Request:
+        """Read the last question, as a model would."""
+        messages = (json.loads(body) if isinstance(body, bytes) else body)["messages"]
+        # A request to mend an answer stands behind that answer, and is no question of a stage.
+        again = not messages[-1]["content"].startswith(_BEGIN)
+        content = messages[-3 if again else -1]["content"].removeprefix(_BEGIN)
         content = content[: content.rindex("\n\nRespond with a JSON object")]
         text, asks_rank, listed = content.rpartition("\n\n[[ ## candidates ## ]]\n")
         if not asks_rank:
-            return cls("infer", content)
-        return cls("rank", text, tuple(line.split(". ", 1)[1] for line in listed.split("\n")))
+            return cls("infer", content, again=again)
+        return cls("rank", text, tuple(line.split(". ", 1)[1] for line in listed.split("\n")), again)
+
+
+_BEGIN = "[[ ## text ## ]]\n"
 
 
 def long_words(request: Request) -> list[str]:
@@ -58,6 +65,7 @@ class ScriptedModel:
         phrases: The rule for Infer.
         choose: The rule for Rank.
         troubles: Answers in place of the rule's: a request whose text holds the key gets an error raised, or this content.
+        mends: Whether it follows the rule where it is asked once more; else the trouble is the same again.
         pause: Seconds that every answer takes.
         requests: What was asked, in order; a cancelled request stays in, but not in `answered`.
     """
@@ -66,6 +74,7 @@ class ScriptedModel:
     phrases: Callable[[Request], Any] = long_words
     choose: Callable[[Request], Any] = mentioned
     troubles: dict[str, Answer] = field(default_factory=dict)
+    mends: bool = False
     pause: float = 0.0
     requests: list[Request] = field(default_factory=list)
     answered: int = 0
@@ -75,7 +84,7 @@ class ScriptedModel:
         """Its name: no more is known."""
         return self.model
 
-    async def complete(self, body: dict[str, Any]) -> Completion:
+    async def complete(self, body: bytes | Mapping[str, Any], *, turn: int = 0, group: str = "") -> Completion:
         """Answer one request by the rules."""
         request = Request.read(body)
         self.requests.append(request)
@@ -89,7 +98,7 @@ class ScriptedModel:
     def answer(self, request: Request) -> Answer:
         """Give the trouble that the text calls for, or follow the rule."""
         for word, trouble in self.troubles.items():
-            if word in request.text:
+            if word in request.text and not (request.again and self.mends):
                 return trouble
         if request.stage == "infer":
             return json.dumps({"phrases": self.phrases(request)})
@@ -114,7 +123,7 @@ def served(model: ScriptedModel) -> Iterator[str]:
             self._put(200, {"data": [{"id": model.model}]})
 
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            body = self.rfile.read(int(self.headers["Content-Length"]))
             try:
                 answer = asyncio.run(model.complete(body))
             except LabelmillError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 
 import dspy
@@ -10,7 +9,6 @@ import pytest
 from dspy.utils.exceptions import AdapterParseError
 
 from chat_server import Reply, completion
-from labelmill.models.served import ServedModel
 from labelmill.models.dspy_lm import dspy_lm
 from labelmill.pipelines.infer import MAX_TOKENS as INFER_TOKENS
 from labelmill.pipelines.infer import Infer
@@ -23,7 +21,7 @@ from labelmill.prompts.signatures import (
     number_candidates,
     rank_signature,
 )
-from labelmill.prompts.wire import fingerprint, parse, render, response_format
+from labelmill.prompts.wire import encode, fingerprint, parse, render, response_format
 
 TEXTS = {
     "plain": "Knead the dough for ten minutes.",
@@ -58,16 +56,6 @@ def ask_dspy(server, predict, inputs, max_tokens):
         return predict(**inputs)
 
 
-def ask_directly(server, body):
-    """Send a rendered body through our client."""
-
-    async def session():
-        async with ServedModel(server.url) as model:
-            return await model.complete(body)
-
-    return asyncio.run(session()).content
-
-
 def infer_predict(card):
     predict = dspy.Predict(infer_signature(card))
     predict.demos = infer_demonstrations(card)
@@ -78,29 +66,26 @@ def infer_predict(card):
 @pytest.mark.parametrize("card", CARDS.values(), ids=CARDS)
 def test_infer_sends_what_dspy_sends(chat_server, card, text):
     """Any wording, with demonstrations and without, and any document: the same bytes and the same phrases."""
-    chat_server.script = [Reply(body=completion('{"phrases": ["kneading", "„résumé“"]}'))] * 2
+    content = '{"phrases": ["kneading", "„résumé“"]}'
+    chat_server.script = [Reply(body=completion(content))]
     predict = infer_predict(card)
     answered = ask_dspy(chat_server, predict, {"text": text}, INFER_TOKENS)
-    content = ask_directly(chat_server, render(predict, "toy", {"text": text}, max_tokens=INFER_TOKENS))
-    theirs, ours = chat_server.bodies
-    assert ours == theirs
-    assert parse(predict, content) == {"phrases": answered.phrases}
+    assert [encode(render(predict, "toy", {"text": text}, max_tokens=INFER_TOKENS))] == chat_server.bodies
+    assert parse(predict.signature, content) == {"phrases": answered.phrases}
 
 
 @pytest.mark.parametrize("candidates", [1, 2, 20, 50])
 @pytest.mark.parametrize("card", CARDS.values(), ids=CARDS)
 def test_rank_sends_what_dspy_sends(chat_server, card, candidates):
     """Any number of candidates: the same bytes and the same numbers."""
-    chat_server.script = [Reply(body=completion('{"chosen": [1]}'))] * 2
+    chat_server.script = [Reply(body=completion('{"chosen": [1]}'))]
     predict = dspy.Predict(rank_signature(card, candidates))
     names = [f"{TEXTS['quotes']} {TEXTS['markers']} {number}" for number in range(candidates)]
     inputs = {"text": TEXTS["unicode"], "candidates": number_candidates(names)}
     length = Rank(card, candidates).max_tokens
     answered = ask_dspy(chat_server, predict, inputs, length)
-    content = ask_directly(chat_server, render(predict, "toy", inputs, max_tokens=length))
-    theirs, ours = chat_server.bodies
-    assert ours == theirs
-    assert parse(predict, content) == {"chosen": answered.chosen} == {"chosen": [1]}
+    assert [encode(render(predict, "toy", inputs, max_tokens=length))] == chat_server.bodies
+    assert parse(predict.signature, '{"chosen": [1]}') == {"chosen": answered.chosen} == {"chosen": [1]}
 
 
 @pytest.mark.parametrize("card", CARDS.values(), ids=CARDS)
@@ -111,10 +96,8 @@ def test_the_modules_send_what_their_requests_say(chat_server, card):
     with dspy.context(lm=dspy_lm("toy", chat_server.url)):
         assert infer(text=TEXTS["quotes"]).phrases == ["x"]
         assert rank(text=TEXTS["quotes"], names=names).chosen == [2, 0]
-    ask_directly(chat_server, infer.request(TEXTS["quotes"], "toy"))
-    ask_directly(chat_server, rank.request(TEXTS["quotes"], names, "toy"))
-    theirs, ours = chat_server.bodies[:2], chat_server.bodies[2:]
-    assert ours == theirs
+    requests = [infer.request(TEXTS["quotes"], "toy"), rank.request(TEXTS["quotes"], names, "toy")]
+    assert requests == chat_server.bodies
 
 
 @pytest.mark.parametrize("candidates", [1, 2, 7, 50])
@@ -132,7 +115,7 @@ def test_the_schema_of_rank_admits_the_numbers_only(candidates):
 def test_another_number_is_no_answer(answer):
     """A server that does not hold to the schema cannot bring in a candidate that is not there."""
     with pytest.raises(AdapterParseError):
-        parse(dspy.Predict(rank_signature(PLAIN, 7)), answer)
+        parse(rank_signature(PLAIN, 7), answer)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +124,7 @@ def test_another_number_is_no_answer(answer):
 def test_what_is_no_answer_is_told_as_one_kind_of_error(answer):
     """However an answer is malformed, the error is the one that becomes a failure of this document."""
     with pytest.raises(AdapterParseError):
-        parse(infer_predict(PLAIN), answer)
+        parse(infer_signature(PLAIN), answer)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +133,7 @@ def test_what_is_no_answer_is_told_as_one_kind_of_error(answer):
 )
 def test_an_answer_is_repaired_where_it_is_plain_what_it_says(answer):
     """Fences and wrong quotes, as small models write them, do not cost the document."""
-    assert parse(infer_predict(PLAIN), answer) == {"phrases": ["salt", "sea"]}
+    assert parse(infer_signature(PLAIN), answer) == {"phrases": ["salt", "sea"]}
 
 
 def test_a_body_is_json_without_inputs_lost():
@@ -170,7 +153,9 @@ def test_what_is_the_same_comes_first():
     assert first[:-1] == second[:-1]
     rank = Rank(PLAIN, 2)
     text = "the document"
-    rankings = [rank.request(text, names, "toy")["messages"][-1]["content"] for names in (["x", "y"], ["y", "z"])]
+    rankings = [
+        json.loads(rank.request(text, names, "toy"))["messages"][-1]["content"] for names in (["x", "y"], ["y", "z"])
+    ]
     assert all(content.index(text) < content.index("1. ") for content in rankings)
 
 
@@ -226,7 +211,7 @@ def test_rank_is_shown_the_labels_of_the_cards_examples():
             Example(text="beer is brewed", phrases=("brew",), labels=("brewing", "flour")),
         )
     )
-    shown = [m["content"] for m in Rank(card, 20).request("t", ["a"], "toy")["messages"]]
+    shown = [m["content"] for m in json.loads(Rank(card, 20).request("t", ["a"], "toy"))["messages"]]
     assert "1. baking\n2. flour\n3. brewing" in shown[1]
     assert (shown[2], shown[4]) == ('{"chosen": [1, 2]}', '{"chosen": [3, 2]}')
     assert len(shown) == 6

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import dspy
 
 from labelmill.corpus.fields import clean
 from labelmill.prompts.adapter import ADAPTER
 from labelmill.prompts.card import TaskCard
 from labelmill.prompts.signatures import infer_demonstrations, infer_signature
-from labelmill.prompts.wire import fingerprint, parse, render
+from labelmill.prompts.wire import Template, Templates, fingerprint, parse
 
 MAX_TOKENS = 160
 """Length of an answer at most: some 25 phrases."""
@@ -33,6 +31,7 @@ class Infer(dspy.Module):
         super().__init__()
         self.predict = dspy.Predict(infer_signature(card), max_tokens=MAX_TOKENS, temperature=0.0)
         self.predict.demos = infer_demonstrations(card)
+        self._templates = Templates()
 
     def forward(self, text: str) -> dspy.Prediction:
         """Propose phrases for a text, with the language model that DSPy is configured with."""
@@ -44,13 +43,16 @@ class Infer(dspy.Module):
         """Identify the wording, the demonstrations and the schema."""
         return fingerprint(self.predict, max_tokens=MAX_TOKENS)
 
-    def request(self, text: str, model: str) -> dict[str, Any]:
-        """Render the request body for a text."""
-        return render(self.predict, model, {"text": text}, max_tokens=MAX_TOKENS)
+    def request(self, text: str, model: str) -> bytes:
+        """Write the request for a text, as JSON."""
+        template = self._templates.of(
+            self.predict, model, lambda: Template.of(self.predict, model, max_tokens=MAX_TOKENS)
+        )
+        return template.body({"text": text})
 
     def read(self, content: str, *, truncated: bool) -> list[str]:
         """Parse an answer into phrases; of a truncated one the last phrase is left out, unless it is the only one."""
-        phrases = list(parse(self.predict, content)["phrases"])
+        phrases = list(parse(self.predict.signature, content)["phrases"])
         return clean_phrases(phrases[:-1] if truncated and len(phrases) > 1 else phrases)
 
 

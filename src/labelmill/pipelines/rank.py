@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
 
 import dspy
 
 from labelmill.prompts.adapter import ADAPTER
 from labelmill.prompts.card import TaskCard
 from labelmill.prompts.signatures import number_candidates, rank_demonstrations, rank_signature
-from labelmill.prompts.wire import fingerprint, parse, render
+from labelmill.prompts.wire import Template, Templates, fingerprint, parse
 
 _TOKENS_AROUND = 24
 _TOKENS_PER_NUMBER = 5
@@ -34,6 +33,7 @@ class Rank(dspy.Module):
         self._card = card
         self.predict = dspy.Predict(rank_signature(card, listed), max_tokens=self.max_tokens, temperature=0.0)
         self.predict.demos = rank_demonstrations(card, listed)
+        self._templates = Templates()
 
     def forward(self, text: str, names: Sequence[str]) -> dspy.Prediction:
         """Choose among candidate names, with the language model that DSPy is configured with.
@@ -42,39 +42,40 @@ class Rank(dspy.Module):
             A prediction whose ``chosen`` are indexes into `names`, from 0, the best first.
         """
         with dspy.context(adapter=ADAPTER):
-            answer = self.predict(text=text, candidates=number_candidates(names), signature=self._signature(len(names)))
+            signature = _narrowed(self._card, len(names), self.predict.signature)
+            answer = self.predict(text=text, candidates=number_candidates(names), signature=signature)
         return dspy.Prediction(chosen=clean_numbers(answer.chosen, len(names)))
 
     def fingerprint(self) -> str:
         """Identify the wording, the demonstrations and the schema."""
         return fingerprint(self.predict, max_tokens=self.max_tokens)
 
-    def request(self, text: str, names: Sequence[str], model: str) -> dict[str, Any]:
-        """Render the request body for a text and its candidates."""
-        inputs = {"text": text, "candidates": number_candidates(names)}
-        return render(self._narrowed(len(names)), model, inputs, max_tokens=self.max_tokens)
+    def request(self, text: str, names: Sequence[str], model: str) -> bytes:
+        """Write the request for a text and its candidates, as JSON."""
+        candidates, length = len(names), self.max_tokens
+        narrow = None if candidates == self.listed else partial(_narrowed, self._card, candidates)
+        template = self._templates.of(
+            self.predict,
+            (model, candidates, length),
+            lambda: Template.of(self.predict, model, max_tokens=length, narrow=narrow),
+        )
+        return template.body({"text": text, "candidates": number_candidates(names)})
 
     def read(self, content: str, names: Sequence[str], *, truncated: bool) -> list[int]:
         """Parse an answer into indexes into `names`, from 0, the best first.
 
         Of a truncated answer the last number is left out: it may have been cut between two digits.
         """
-        numbers = list(parse(self._narrowed(len(names)), content)["chosen"])
+        full = len(names) == self.listed
+        signature = self.predict.signature if full else _signature(self._card, len(names))
+        numbers = list(parse(signature, content)["chosen"])
         return clean_numbers(numbers[:-1] if truncated else numbers, len(names))
 
-    def _narrowed(self, candidates: int) -> dspy.Predict:
-        if candidates == self.listed:
-            return self.predict
-        predict = self.predict.deepcopy()
-        predict.signature = self._signature(candidates)
-        return predict
 
-    def _signature(self, candidates: int) -> type[dspy.Signature]:
-        """Narrow the answer's type to this many candidates, keeping instructions that an optimiser has changed."""
-        narrowed: type[dspy.Signature] = _signature(self._card, candidates).with_instructions(
-            self.predict.signature.instructions
-        )
-        return narrowed
+def _narrowed(card: TaskCard, candidates: int, signature: type[dspy.Signature]) -> type[dspy.Signature]:
+    """Narrow the answer's type to this many candidates, keeping instructions that an optimiser has changed."""
+    narrowed: type[dspy.Signature] = _signature(card, candidates).with_instructions(signature.instructions)
+    return narrowed
 
 
 @lru_cache(maxsize=256)

@@ -1,66 +1,189 @@
-"""Requests as DSPy would send them, without DSPy's executor: rendered and parsed by the same adapter and signature.
+"""The requests of a bulk run: each the bytes that DSPy would post, at a hundredth of the cost of rendering them.
 
-`dspy.Predict` renders, sends, retries, caches and records in one call, one document at a time. A bulk run needs the
-rendering and the parsing alone. `render` gives the body of the chat completion that `dspy.Predict` under
-`ADAPTER` posts, byte for byte once encoded; a test holds the two against each other.
+`Template` renders a program's request once, through DSPy's adapter, and splices documents into the bytes. How one
+request is rendered is in `rendering`, how answers are read in `answers`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+import marshal
+import secrets
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import dspy
-from dspy.adapters.json_adapter import _get_structured_outputs_response_format
-from dspy.clients.legacy_requests import _strict_json_schema
-from dspy.utils.exceptions import AdapterParseError
+import orjson
+from dspy.adapters.types.base_type import CUSTOM_TYPE_START_IDENTIFIER
 
 from labelmill.prompts.adapter import ADAPTER
-from labelmill.prompts.signatures import PROMPT_VERSION
+from labelmill.prompts.answers import CUT, parse, repair
+from labelmill.prompts.rendering import encode, fingerprint, render, response_format
+
+__all__ = ["CUT", "Template", "Templates", "encode", "fingerprint", "parse", "render", "repair", "response_format"]
+
+_EXPANDED = CUSTOM_TYPE_START_IDENTIFIER.encode()
+"""Where a message has this, DSPy makes parts of it, whoever wrote it."""
+
+_LOUD = """ \t\r\n  "a" b 'c' \\ \\n {d} {{e}} %s {"f": ["g"]} [[ ## h ## ]]\n\n   \n\n[[ ## completed ## ]]\n    i
+\r\nj\x00\x01\x1f\x7f\x85\u2028 e\u0301 ﬁ „é“ 🥖🏽 <k> &amp; NAME `l` ```json\n[1]\n```\n\n\t \n """
+_SAMPLES = (_LOUD, "", " \n")
+"""What an adapter must leave alone if inputs are to be spliced in; blanks at the ends and alone tell of trimming."""
+
+_KEPT = 256
 
 
-def render(predict: dspy.Predict, model: str, inputs: dict[str, Any], *, max_tokens: int) -> dict[str, Any]:
-    """Render one request body for ``/v1/chat/completions``.
+class Template:
+    """The request of one program to one model, with the inputs left open.
 
-    Args:
-        predict: The program's predictor, with its signature and demonstrations.
-        model: The model's name at the server.
-        inputs: A value for every input field.
-        max_tokens: Length of the answer at most.
+    An adapter may do with inputs what it likes. So the cut body is held against rendered ones when it is made: with
+    inputs of all sorts, of blanks, of nothing. Where they differ, inputs that begin and end with no white space are
+    tried, and splicing is kept to those; where these differ as well, every request is rendered. A predictor that was
+    changed since, in whatever way, is noticed at the next request.
+
+    >>> template = Template.of(predict, "my-model", max_tokens=100)  # doctest: +SKIP
+    >>> template.body({"text": "Knead the dough."})  # doctest: +SKIP
+    b'{"model":"my-model","messages":[...
     """
-    return {
-        "model": model,
-        "messages": ADAPTER.format(predict.signature, predict.demos, inputs),
-        "max_tokens": max_tokens,
-        "temperature": 0.0,
-        "response_format": response_format(predict.signature),
-    }
+
+    def __init__(self, predict: dspy.Predict, rendered: Callable[[Mapping[str, Any]], bytes]) -> None:
+        """Take the predictor, and what renders a request from its present state; use `of`."""
+        self.predict = predict
+        self._rendered = rendered
+        self._state: object = None
+        self._cut: _Cut | None = None
+
+    @classmethod
+    def of(
+        cls,
+        predict: dspy.Predict,
+        model: str,
+        *,
+        max_tokens: int,
+        adapter: dspy.Adapter = ADAPTER,
+        narrow: Callable[[type[dspy.Signature]], type[dspy.Signature]] | None = None,
+        **extra: Any,
+    ) -> Template:
+        """Make the template of a predictor's requests.
+
+        Args:
+            predict: The program's predictor, with its signature and demonstrations.
+            model: The model's name at the server.
+            max_tokens: Length of an answer at most.
+            adapter: How the program speaks to the model.
+            narrow: Makes the signature to ask under from the predictor's.
+            extra: More fields of the body, as for `render`.
+        """
+
+        def rendered(inputs: Mapping[str, Any]) -> bytes:
+            signature = narrow(predict.signature) if narrow else predict.signature
+            body = render(predict, model, inputs, max_tokens=max_tokens, adapter=adapter, signature=signature, **extra)
+            return encode(body)
+
+        return cls(predict, rendered)
+
+    def body(self, inputs: Mapping[str, str]) -> bytes:
+        """Write the request for these inputs: the JSON that DSPy posts, byte for byte.
+
+        Raises:
+            UnicodeEncodeError: An input holds one half of a surrogate pair. What reads documents has replaced those.
+        """
+        state = _state_of(self.predict)
+        if state is None:
+            return self._rendered(inputs)
+        if state != self._state:
+            self._cut, self._state = _Cut.of(self.predict, self._rendered), state
+        body = self._cut.filled(inputs) if self._cut else None
+        return self._rendered(inputs) if body is None else body
 
 
-def parse(predict: dspy.Predict, content: str) -> dict[str, Any]:
-    """Parse an answer into the signature's output fields.
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A body, cut at its inputs.
 
-    Raises:
-        dspy.utils.exceptions.AdapterParseError: The answer is no JSON object with these fields, even after repair.
+    Attributes:
+        start: What comes before the first input.
+        rest: Each input's name, in order, and what comes behind it.
+        names: The inputs' names.
+        trims: Whether the adapter may trim inputs, so that only trimmed ones are spliced in.
     """
+
+    start: bytes
+    rest: tuple[tuple[str, bytes], ...]
+    names: frozenset[str]
+    trims: bool
+
+    @classmethod
+    def of(cls, predict: dspy.Predict, rendered: Callable[[Mapping[str, Any]], bytes]) -> _Cut | None:
+        """Render once with probes, cut there, and see that the pieces give what is rendered; None where they do not."""
+        names = list(predict.signature.input_fields)
+        probes = {name: f"probe-{number}-{secrets.token_hex(16)}" for number, name in enumerate(names)}
+        body = rendered(probes)
+        if any(body.count(probe.encode()) != 1 for probe in probes.values()):
+            return None
+        start, rest = body, list[tuple[str, bytes]]()
+        for name in sorted(names, key=lambda name: body.index(probes[name].encode()), reverse=True):
+            start, _, behind = start.partition(probes[name].encode())
+            rest.insert(0, (name, behind))
+        for trims, samples in ((False, _SAMPLES), (True, (_LOUD.strip(),))):
+            cut = cls(start, tuple(rest), frozenset(names), trims)
+            tried = ({name: sample.replace("NAME", name) for name in names} for sample in samples)
+            if all(cut.filled(inputs) == rendered(inputs) for inputs in tried):
+                return cut
+        return None
+
+    def filled(self, inputs: Mapping[str, str]) -> bytes | None:
+        """Splice the inputs in; None where that might not be what the adapter does."""
+        if inputs.keys() != self.names:
+            return None
+        parts = [self.start]
+        for name, behind in self.rest:
+            value = inputs[name]
+            if type(value) is not str or (self.trims and (not value or value[0].isspace() or value[-1].isspace())):
+                return None
+            try:
+                parts += orjson.dumps(value)[1:-1], behind
+            except orjson.JSONEncodeError:
+                return None
+        body = b"".join(parts)
+        return None if _EXPANDED in body else body
+
+
+class Templates:
+    """The templates of one program, each made when it is first asked for; a copied program begins without any."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._made: dict[Hashable, Template] = {}
+
+    def __deepcopy__(self, _memo: dict[int, object]) -> Templates:
+        """Begin anew: the copy of a program has predictors of its own."""
+        return Templates()
+
+    def of(self, predict: dspy.Predict, key: Hashable, make: Callable[[], Template]) -> Template:
+        """Give the predictor's template of this key, and make it where there is none; the oldest gives way."""
+        template = self._made.get(key)
+        if template is None or template.predict is not predict:
+            self._made.pop(key, None)
+            if len(self._made) >= _KEPT:
+                del self._made[next(iter(self._made))]
+            template = self._made[key] = make()
+        return template
+
+
+def _state_of(predict: dspy.Predict) -> object:
+    """Give what a request is made of, as a value that differs where anything of it was changed, in place as well.
+
+    Returns:
+        The signature, its fields' types, and the instructions, descriptions and demonstrations as bytes; None where
+        a demonstration holds what is no plain data, and cannot be watched.
+    """
+    signature = predict.signature
+    fields = signature.model_fields
+    written = [signature.__doc__, [(name, field.json_schema_extra) for name, field in fields.items()]]
     try:
-        fields: dict[str, Any] = ADAPTER.parse(predict.signature, content)
-    except RecursionError:
-        # A model that loops can open brackets without end; the repair of the JSON then recurses without end.
-        raise AdapterParseError("OneLineJSONAdapter", predict.signature, content, message="nested too deeply") from None
-    return fields
-
-
-def response_format(signature: type[dspy.Signature]) -> dict[str, Any]:
-    """Build the JSON schema of the signature's outputs, in the form that DSPy sends."""
-    model = _get_structured_outputs_response_format(signature, use_native_function_calling=False)
-    schema = _strict_json_schema(model.model_json_schema())
-    return {"type": "json_schema", "json_schema": {"name": model.__name__, "schema": schema, "strict": True}}
-
-
-def fingerprint(predict: dspy.Predict, *, max_tokens: int) -> str:
-    """Identify everything of a request but its inputs and the model: wording, demonstrations, schema, length."""
-    probe = render(predict, "", dict.fromkeys(predict.signature.input_fields, ""), max_tokens=max_tokens)
-    text = json.dumps([PROMPT_VERSION, dspy.__version__, probe], sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+        # Not to be read again. Of all encodings it alone is exact about plain types: NaN, 1 and true, tuple and list.
+        content = marshal.dumps([*written, [dict(demo) for demo in predict.demos]], 2)
+    except (TypeError, ValueError):
+        return None
+    return signature, [field.annotation for field in fields.values()], content

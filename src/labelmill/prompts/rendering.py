@@ -1,0 +1,79 @@
+"""One request as DSPy would send it, without DSPy's executor: the body, its bytes, its schema, its fingerprint.
+
+`dspy.Predict` renders, sends, retries, caches and records in one call, one document at a time. A bulk run needs the
+rendering alone. `render` and `encode` give the bytes that `dspy.Predict` posts under the same adapter; tests hold the
+two against each other. `Template` does the same work for many documents at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import dspy
+from dspy.adapters.json_adapter import _get_structured_outputs_response_format
+from dspy.clients.legacy_requests import _strict_json_schema
+
+from labelmill.prompts.adapter import ADAPTER
+from labelmill.prompts.signatures import PROMPT_VERSION
+
+
+def render(
+    predict: dspy.Predict,
+    model: str,
+    inputs: Mapping[str, Any],
+    *,
+    max_tokens: int,
+    adapter: dspy.Adapter = ADAPTER,
+    signature: type[dspy.Signature] | None = None,
+    **extra: Any,
+) -> dict[str, Any]:
+    """Render one request body for ``/v1/chat/completions``.
+
+    Args:
+        predict: The program's predictor, with its signature and demonstrations.
+        model: The model's name at the server.
+        inputs: A value for every input field.
+        max_tokens: Length of the answer at most.
+        adapter: How the program speaks to the model. Only one for JSON asks for a schema.
+        signature: The signature to ask under, where it is not the predictor's.
+        extra: More fields of the body, ``logprobs`` for example, in DSPy's order: ``seed``, ``stop``, ``logprobs``,
+            ``top_logprobs``.
+    """
+    signature = predict.signature if signature is None else signature
+    body = {
+        "model": model,
+        "messages": adapter.format(signature, predict.demos, dict(inputs)),
+        "max_tokens": max_tokens,
+        "temperature": 0.0,
+        **extra,
+    }
+    if isinstance(adapter, dspy.JSONAdapter):
+        body["response_format"] = response_format(signature)
+    return body
+
+
+def encode(body: Mapping[str, Any]) -> bytes:
+    """Write a body as JSON, as the clients of openai and httpx do.
+
+    Raises:
+        UnicodeEncodeError: It holds one half of a surrogate pair. What reads documents has replaced those.
+    """
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def response_format(signature: type[dspy.Signature]) -> dict[str, Any]:
+    """Build the JSON schema of the signature's outputs, in the form that DSPy sends."""
+    model = _get_structured_outputs_response_format(signature, use_native_function_calling=False)
+    schema = _strict_json_schema(model.model_json_schema())
+    return {"type": "json_schema", "json_schema": {"name": model.__name__, "schema": schema, "strict": True}}
+
+
+def fingerprint(predict: dspy.Predict, *, max_tokens: int, adapter: dspy.Adapter = ADAPTER, **extra: Any) -> str:
+    """Identify everything of a request but its inputs and the model: wording, demonstrations, schema, length."""
+    blank = dict.fromkeys(predict.signature.input_fields, "")
+    probe = render(predict, "", blank, max_tokens=max_tokens, adapter=adapter, **extra)
+    text = json.dumps([PROMPT_VERSION, dspy.__version__, probe], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
