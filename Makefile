@@ -48,8 +48,13 @@ types: $(VENV)/.installed  ## Check types, strictly
 docs: $(VENV)/.installed  ## Run the examples in docstrings
 	@$(BIN)/python -m pytest -q --doctest-modules src/labelmill
 
-bench: $(VENV)/.installed  ## Run the benchmarks; those on the development data skip where it is absent
-	@for script in startup metrics esco corpora; do echo "== $$script"; $(BIN)/python benchmarks/$$script.py || exit; done
+bench: $(VENV)/.installed  ## Run the benchmarks; with LM=URL, of an idle vLLM server, also those that need one
+	@for script in startup metrics overhead esco corpora; do \
+	  echo "== $$script"; $(BIN)/python benchmarks/$$script.py || exit; \
+	done
+	@for script in $(if $(LM),saturation prefix_cache); do \
+	  echo "== $$script"; $(BIN)/python benchmarks/$$script.py --lm '$(LM)' || exit; \
+	done
 
 lock:  ## Find the newest versions that pyproject.toml admits, and freeze them into constraints.txt
 	@rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
