@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from labelmill.keys import content_key
 from labelmill.models.embedders import MemoEmbedder, load_embedder
 from labelmill.pipelines.infer import Infer
+from labelmill.pipelines.pointwise import PointwiseRank
 from labelmill.pipelines.program import Program
 from labelmill.pipelines.rank import Rank
 from labelmill.pipelines.retrieve import RETRIEVE_VERSION, Lane, Retrieve
@@ -59,8 +60,14 @@ def assemble(
         taxonomy=taxonomy,
         retrieve=_retrieve(spec, Indexes(taxonomy, progress=progress), loaded),
         infer=Infer(spec.task) if spec.infer != "windows" else None,
-        rank=Rank(spec.task, spec.listed) if spec.rank == "listwise" else None,
+        rank=_rank(spec),
     )
+
+
+def _rank(spec: ProgramSpec) -> Rank | PointwiseRank | None:
+    if spec.rank == "pointwise":
+        return PointwiseRank(spec.task)
+    return Rank(spec.task, spec.listed) if spec.rank == "listwise" else None
 
 
 def _retrieve(spec: ProgramSpec, indexes: Indexes, embedders: Sequence[Embedder]) -> Retrieve:

@@ -2,49 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from labelmill.records import Candidate, Prediction
 from labelmill.taxonomy import Taxonomy
+
+_BELOW_ALL = -1e-6
+"""A probability may be 0: what was not judged scores less."""
 
 
 def decide(
     taxonomy: Taxonomy,
     candidates: Sequence[Candidate],
-    chosen: Sequence[int] | None,
+    chosen: Sequence[int] | None = None,
     *,
+    probabilities: Sequence[float] | None = None,
     top_k: int,
+    threshold: float | None = None,
 ) -> list[Prediction]:
-    """Order a document's candidates and select its final set.
+    """Order a document's candidates and select its final set. Scores never rise with the rank.
 
-    Without an answer of listwise Rank, the order is the fusion's and the first `top_k` are selected. With one, the
-    chosen candidates come first, in the model's order, and only they can be selected. Scores fall with the rank: a
-    fused score lies in 0..1, and the n chosen ones have instead 2 for the first and 1 + 1/n for the last.
+    Without an answer of a model, the order is the fusion's, and its scores lie in 0..1. With an answer of listwise
+    Rank, the chosen candidates come first, in the model's order, and only they can be selected; the n of them score 2
+    for the first to 1 + 1/n for the last. With one of pointwise Rank, a score is a probability, ties are in the order
+    of the fusion, and candidates that were not judged come last, below 0, and cannot be selected.
 
     Args:
         taxonomy: The labels that candidates point into.
         candidates: In fusion order.
-        chosen: Indexes into `candidates`, the best first; None where no model ranked them.
+        chosen: Indexes into `candidates`, the best first; None where listwise Rank was not asked.
+        probabilities: Of the first candidates; None where pointwise Rank was not asked.
         top_k: Size of the final set at most.
+        threshold: Least score of the final set; None for none.
     """
-    picked = list(chosen or ())
-    order = picked + [index for index in range(len(candidates)) if index not in set(picked)]
-    selectable = min(top_k, len(candidates) if chosen is None else len(picked))
+    if probabilities is not None:
+        scored = _by_probability(candidates, probabilities)
+        selectable = len(probabilities)
+    else:
+        scored = list(_by_choice(candidates, chosen or ()))
+        selectable = len(candidates) if chosen is None else len(chosen)
     predictions = []
-    for rank, index in enumerate(order, start=1):
+    for rank, (index, score) in enumerate(scored, start=1):
         candidate = candidates[index]
         label = taxonomy.labels[candidate.label]
-        score = 1 + (len(picked) + 1 - rank) / len(picked) if rank <= len(picked) else candidate.score
         predictions.append(
             Prediction(
                 label=label.id,
                 name=label.name,
                 rank=rank,
-                score=round(score, 6),
-                selected=rank <= selectable,
+                score=score,
+                selected=rank <= min(top_k, selectable) and (threshold is None or score >= threshold),
                 retrieval_rank=index + 1,
                 evidence=candidate.evidence,
                 retrieval_score=round(candidate.score, 6),
             )
         )
     return predictions
+
+
+def _by_choice(candidates: Sequence[Candidate], chosen: Sequence[int]) -> Iterator[tuple[int, float]]:
+    for place, index in enumerate(chosen):
+        yield index, round(1 + (len(chosen) - place) / len(chosen), 6)
+    picked = set(chosen)
+    for index, candidate in enumerate(candidates):
+        if index not in picked:
+            yield index, round(candidate.score, 6)
+
+
+def _by_probability(candidates: Sequence[Candidate], probabilities: Sequence[float]) -> list[tuple[int, float]]:
+    # Rounded before they are compared: noise in the last bits of a server's answer should order nothing.
+    judged = [(index, round(probability, 6)) for index, probability in enumerate(probabilities)]
+    judged.sort(key=lambda pair: -pair[1])
+    behind = range(len(probabilities), len(candidates))
+    return judged + [(index, min(round(candidates[index].score - 1, 6), _BELOW_ALL)) for index in behind]

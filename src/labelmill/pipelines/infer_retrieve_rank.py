@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import dspy
 
 from labelmill.corpus import chunk
 from labelmill.pipelines.decide import decide
+from labelmill.pipelines.pointwise import PointwiseRank, merge_probabilities
 from labelmill.pipelines.program import Program, merge_rankings
+from labelmill.records import Candidate
 
 
 class InferRetrieveRank(dspy.Module):
@@ -54,11 +58,13 @@ class InferRetrieveRank(dspy.Module):
                 phrases.update(dict.fromkeys(self.infer(text=piece).phrases))
         queries = program.queries(chunks, tuple(phrases))
         candidates = program.retrieve.retrieve([queries], program.spec.candidates)[0]
-        chosen = None
-        if self.rank is not None and candidates:
-            names = program.names(candidates)
-            chosen = merge_rankings([self.rank(text=piece, names=names).chosen for piece in chunks])
-        predictions = decide(program.taxonomy, candidates, chosen, top_k=program.spec.top_k)
+        predictions = decide(
+            program.taxonomy,
+            candidates,
+            **self._ranked(chunks, candidates),
+            top_k=program.spec.top_k,
+            threshold=program.spec.cut,
+        )
         return dspy.Prediction(
             # Not `labels`: that is a method of every dspy.Prediction, and the attribute would give the method.
             names=[prediction.name for prediction in predictions if prediction.selected],
@@ -67,6 +73,17 @@ class InferRetrieveRank(dspy.Module):
             phrases=list(phrases),
             predictions=predictions,
         )
+
+    def _ranked(self, chunks: Sequence[str], candidates: Sequence[Candidate]) -> dict[str, Any]:
+        """Ask what the program's kind of Rank asks; give it under the name that `decide` has for it."""
+        if self.rank is None or not candidates:
+            return {"chosen": None}
+        names = self._program.program.names(candidates)
+        answers = [self.rank(text=piece, names=names) for piece in chunks]
+        if isinstance(self.rank, PointwiseRank):
+            judged = merge_probabilities([answer.probabilities for answer in answers])
+            return {"chosen": None, "probabilities": judged}
+        return {"chosen": merge_rankings([answer.chosen for answer in answers])}
 
 
 class _Shared:

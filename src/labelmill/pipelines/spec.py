@@ -9,7 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from labelmill.prompts.card import TaskCard
 
 InferKind = Literal["windows", "lm", "both"]
-RankKind = Literal["fusion", "listwise"]
+RankKind = Literal["fusion", "listwise", "pointwise"]
+
+_LIKELY = 0.5
+"""What pointwise Rank asks of a label, in probability, where no threshold is given."""
 
 
 class ProgramSpec(BaseModel):
@@ -22,8 +25,9 @@ class ProgramSpec(BaseModel):
         embedders: Their specifications, one dense lane set each.
         task: The wording.
         candidates: Labels kept per document, and stored as its ranking.
-        listed: Candidates that listwise Rank is shown.
+        listed: Candidates that a model is shown, the best of the fusion.
         top_k: Size of the final set at most.
+        threshold: Least score of a label of the final set. None: 0.5 with pointwise Rank, no threshold otherwise.
         chunk_characters: Longest piece of a document that is read at once.
         chunk_overlap: Characters that neighbouring pieces share.
     """
@@ -38,13 +42,19 @@ class ProgramSpec(BaseModel):
     candidates: int = Field(default=50, ge=1)
     listed: int = Field(default=20, ge=1)
     top_k: int = Field(default=5, ge=1)
+    threshold: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     chunk_characters: int = Field(default=1200, ge=200)
     chunk_overlap: int = Field(default=100, ge=0)
 
     @property
     def uses_model(self) -> bool:
         """Whether any stage asks a language model."""
-        return self.infer != "windows" or self.rank == "listwise"
+        return self.infer != "windows" or self.rank != "fusion"
+
+    @property
+    def cut(self) -> float | None:
+        """The threshold that holds; None for none."""
+        return _LIKELY if self.threshold is None and self.rank == "pointwise" else self.threshold
 
     @model_validator(mode="after")
     def _consistent(self) -> ProgramSpec:

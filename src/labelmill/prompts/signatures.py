@@ -1,4 +1,4 @@
-"""DSPy signatures of Infer and Rank, worded by the task card."""
+"""DSPy signatures of Infer and of both kinds of Rank, worded by the task card."""
 
 from __future__ import annotations
 
@@ -59,6 +59,31 @@ def rank_signature(card: TaskCard, candidates: int) -> type[dspy.Signature]:
     return signature
 
 
+def pointwise_signature(card: TaskCard) -> type[dspy.Signature]:
+    """Make the signature of pointwise Rank: a text and one candidate in, yes or no out.
+
+    The description of the answer is the question that stands behind the candidate; it repeats what may be answered,
+    since a model without demonstrations otherwise begins a sentence.
+    """
+    instructions = "\n".join(
+        [
+            f"Read {card.document} and one candidate. The candidate is {card.label}, or it does not apply.",
+            "Answer yes where the text supports the candidate, and no where it does not. Write that one word only.",
+            *card.guidance,
+        ]
+    )
+    answer: Any = Literal["yes", "no"]
+    signature: type[dspy.Signature] = dspy.Signature(
+        {
+            "text": (str, dspy.InputField(desc=card.document)),
+            "candidate": (str, dspy.InputField(desc="one candidate")),
+            "applies": (answer, dspy.OutputField(desc="Does it apply, yes or no?")),
+        },
+        instructions,
+    )
+    return signature
+
+
 def infer_demonstrations(card: TaskCard) -> list[dspy.Example]:
     """Turn the card's examples into demonstrations of Infer."""
     return [
@@ -85,6 +110,32 @@ def rank_demonstrations(card: TaskCard, candidates: int) -> list[dspy.Example]:
     ]
 
 
+def pointwise_demonstrations(card: TaskCard) -> list[dspy.Example]:
+    """Turn the card's examples into demonstrations of pointwise Rank, as many with yes as with no.
+
+    Each example gives its first label, which applies, and a label of another example, which does not: the next
+    example's that it does not have itself. Where there is none, neither is shown, so that no answer is the usual one.
+    Which of the two comes first alternates.
+    """
+    shown = []
+    for place, example in enumerate(card.examples):
+        others = [*card.examples[place + 1 :], *card.examples[:place]]
+        wrong = next((label for other in others for label in other.labels if label not in example.labels), None)
+        if wrong is None or not example.labels:
+            continue
+        pair = [(example.labels[0], "yes"), (wrong, "no")]
+        shown += [
+            dspy.Example(text=example.text, candidate=one_line(name), applies=applies).with_inputs("text", "candidate")
+            for name, applies in (pair if place % 2 == 0 else pair[::-1])
+        ]
+    return shown
+
+
 def number_candidates(names: Sequence[str]) -> str:
     """Write candidates one a line, each with its number; a line break within a name becomes a space."""
-    return "\n".join(f"{number}. {' '.join(name.split())}" for number, name in enumerate(names, start=1))
+    return "\n".join(f"{number}. {one_line(name)}" for number, name in enumerate(names, start=1))
+
+
+def one_line(name: str) -> str:
+    """Fold white space, so that no name can pass itself off as a part of the prompt."""
+    return " ".join(name.split())
