@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from labelmill.keys import content_key
 from labelmill.pipelines.infer import Infer
+from labelmill.pipelines.pointwise import PointwiseRank
 from labelmill.pipelines.rank import Rank
 from labelmill.pipelines.retrieve import Queries, Retrieve
 from labelmill.pipelines.spec import ProgramSpec
@@ -27,14 +28,14 @@ class Program:
         taxonomy: The labels.
         retrieve: The Retrieve stage.
         infer: The Infer stage, where a language model proposes phrases.
-        rank: The Rank stage, where a language model orders candidates.
+        rank: The Rank stage, where a language model chooses among candidates or judges each.
     """
 
     spec: ProgramSpec
     taxonomy: Taxonomy
     retrieve: Retrieve
     infer: Infer | None = None
-    rank: Rank | None = None
+    rank: Rank | PointwiseRank | None = None
 
     @property
     def key(self) -> str:
@@ -56,7 +57,7 @@ class Program:
         return Queries(tuple(chunks), tuple(runs), tuple(phrases))
 
     def names(self, candidates: Sequence[Candidate]) -> list[str]:
-        """Name the candidates that listwise Rank is shown."""
+        """Name the candidates that a model is shown."""
         return [self.taxonomy.labels[candidate.label].name for candidate in candidates[: self.spec.listed]]
 
 
