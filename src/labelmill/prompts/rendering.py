@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
 import dspy
 from dspy.adapters.json_adapter import _get_structured_outputs_response_format
+from dspy.adapters.types.base_type import CUSTOM_TYPE_START_IDENTIFIER
 from dspy.clients.legacy_requests import _strict_json_schema
 
 from labelmill.prompts.adapter import ADAPTER
 from labelmill.prompts.signatures import PROMPT_VERSION
+
+MARK = CUSTOM_TYPE_START_IDENTIFIER
+"""Begins what DSPy takes for a picture or a file, in any message and whoever wrote it."""
 
 
 def render(
@@ -32,6 +37,9 @@ def render(
 ) -> dict[str, Any]:
     """Render one request body for ``/v1/chat/completions``.
 
+    In one thing it is not DSPy's: a text that is an input stays a text. DSPy expands what stands in it between marks
+    of its own, so that a document could have the server fetch a picture from any address.
+
     Args:
         predict: The program's predictor, with its signature and demonstrations.
         model: The model's name at the server.
@@ -45,7 +53,7 @@ def render(
     signature = predict.signature if signature is None else signature
     body = {
         "model": model,
-        "messages": adapter.format(signature, predict.demos, dict(inputs)),
+        "messages": _messages(adapter, signature, predict.demos, inputs),
         "max_tokens": max_tokens,
         "temperature": 0.0,
         **extra,
@@ -53,6 +61,21 @@ def render(
     if isinstance(adapter, dspy.JSONAdapter):
         body["response_format"] = response_format(signature)
     return body
+
+
+def _messages(
+    adapter: dspy.Adapter, signature: type[dspy.Signature], demos: list[Any], inputs: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Let the adapter write the messages, with marks in the inputs covered while it does."""
+    cover = str(secrets.randbits(128))  # digits, which no change of case reaches
+    covered = {name: value.replace(MARK, cover) if type(value) is str else value for name, value in inputs.items()}
+    messages: list[dict[str, Any]] = adapter.format(signature, demos, covered)
+    if covered == inputs:
+        return messages
+    return [
+        {**message, "content": message["content"].replace(cover, MARK)} if type(message["content"]) is str else message
+        for message in messages
+    ]
 
 
 def encode(body: Mapping[str, Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""The requests of a bulk run: each the bytes that DSPy would post, at a hundredth of the cost of rendering them.
+"""The requests of a bulk run: each the bytes that DSPy would post, at a fiftieth of the cost of rendering them.
 
 `Template` renders a program's request once, through DSPy's adapter, and splices documents into the bytes. How one
 request is rendered is in `rendering`, how answers are read in `answers`.
@@ -14,16 +14,12 @@ from typing import Any
 
 import dspy
 import orjson
-from dspy.adapters.types.base_type import CUSTOM_TYPE_START_IDENTIFIER
 
 from labelmill.prompts.adapter import ADAPTER
 from labelmill.prompts.answers import CUT, parse, repair
-from labelmill.prompts.rendering import encode, fingerprint, render, response_format
+from labelmill.prompts.rendering import MARK, encode, fingerprint, render, response_format
 
 __all__ = ["CUT", "Template", "Templates", "encode", "fingerprint", "parse", "render", "repair", "response_format"]
-
-_EXPANDED = CUSTOM_TYPE_START_IDENTIFIER.encode()
-"""Where a message has this, DSPy makes parts of it, whoever wrote it."""
 
 _LOUD = """ \t\r\n  "a" b 'c' \\ \\n {d} {{e}} %s {"f": ["g"]} [[ ## h ## ]]\n\n   \n\n[[ ## completed ## ]]\n    i
 \r\nj\x00\x01\x1f\x7f\x85\u2028 e\u0301 ﬁ „é“ 🥖🏽 <k> &amp; NAME `l` ```json\n[1]\n```\n\n\t \n """
@@ -119,7 +115,7 @@ class _Cut:
         names = list(predict.signature.input_fields)
         probes = {name: f"probe-{number}-{secrets.token_hex(16)}" for number, name in enumerate(names)}
         body = rendered(probes)
-        if any(body.count(probe.encode()) != 1 for probe in probes.values()):
+        if any(body.count(probe.encode()) != 1 for probe in probes.values()) or MARK.encode() in body:
             return None
         start, rest = body, list[tuple[str, bytes]]()
         for name in sorted(names, key=lambda name: body.index(probes[name].encode()), reverse=True):
@@ -145,8 +141,7 @@ class _Cut:
                 parts += orjson.dumps(value)[1:-1], behind
             except orjson.JSONEncodeError:
                 return None
-        body = b"".join(parts)
-        return None if _EXPANDED in body else body
+        return b"".join(parts)
 
 
 class Templates:
