@@ -105,5 +105,5 @@ def _mapping(value: object) -> dict[str, Any]:
 
 
 def _count(value: object) -> int:
-    """Read a number of tokens; servers that do not count give none, and the answer stands."""
-    return value if isinstance(value, int) else 0
+    """Read a number of tokens; servers that do not count, or cannot, give none, and the answer stands."""
+    return value if type(value) is int and 0 <= value < 2**31 else 0

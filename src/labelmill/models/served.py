@@ -11,7 +11,9 @@ import asyncio
 import logging
 import os
 import random
+import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
@@ -29,6 +31,9 @@ MOST_AT_ONCE = 256
 
 _LOSSES = 3
 """How often a server may be lost under a request before the request counts as what kills it."""
+
+_SUSPECT = 2
+"""From so many losses on, requests are sent one after another, lest the one that kills takes the others with it."""
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 30.0
 """Seconds after 429, where the server names no other."""
@@ -91,6 +96,7 @@ class ServedModel:
         key = os.environ.get("OPENAI_API_KEY", "").strip() if key is None else key
         addresses = dict.fromkeys([urls] if isinstance(urls, str) else urls)
         self._servers = [Server(url, key=key, timeout=timeout) for url in addresses]
+        self._suspects = asyncio.Lock()
         self._balance = Balance(self._servers, [AdaptiveLimit(concurrency) for _ in self._servers], patience=patience)
 
     @property
@@ -117,9 +123,9 @@ class ServedModel:
         """Open the connections and see that the servers have the model; one of several may still be down."""
         # stamina warns of every retry; where nobody has configured logging, Python would print that to the console.
         logging.getLogger("stamina").addHandler(logging.NullHandler())
-        for server in self._servers:
-            await server.open()
         try:
+            for server in self._servers:
+                await server.open()
             await self._find_model()
         except BaseException:
             await self._close()
@@ -142,7 +148,7 @@ class ServedModel:
                 raise Trouble(f"{place.server.url} did not answer a chat completion.", "garbled") from error
             place.limit.answered(
                 completion.prompt_tokens + completion.completion_tokens or _WORK_UNKNOWN,
-                waiting=self._balance.waiting,
+                waiting=self._balance.waiting(place),
             )
             return completion
 
@@ -161,7 +167,7 @@ class ServedModel:
 
         async def ask(place: Place) -> tuple[dict[str, Any], float]:
             value, seconds = await place.server.post(path, body)
-            place.limit.answered(_work(value), waiting=self._balance.waiting)
+            place.limit.answered(_work(value), waiting=self._balance.waiting(place))
             return value, seconds
 
         (value, seconds), attempts = await self._persist(ask, turn, group)
@@ -169,7 +175,7 @@ class ServedModel:
 
     async def get(self, path: str) -> Any:
         """Ask the first server that is up for a JSON value."""
-        value, _ = await self._persist(lambda place: place.server.get(path), 0, "")
+        value, _ = await self._persist(lambda place: place.server.get(path), -1, "")
         return value
 
     async def texts(self, path: str) -> list[str]:
@@ -179,72 +185,102 @@ class ServedModel:
 
     async def _persist(self, ask: Callable[[Place], Awaitable[_T]], turn: int, group: str) -> tuple[_T, int]:
         """Ask until there is an answer, or until there have been as many attempts as there may be."""
+        try:
+            return await self._admitted(ask, turn, group), 1
+        except Trouble as trouble:  # stamina alone takes 30 µs: only those pay for it that need it
+            first = trouble
         import stamina
 
-        attempt = 0
-        async for retry in stamina.retry_context(
-            on=_pause, attempts=self._attempts, timeout=None, wait_initial=0.5, wait_max=30.0
-        ):
-            with retry:
-                attempt = retry.num
-                try:
+        attempt = 1
+        try:
+            async for retry in stamina.retry_context(
+                on=_again, attempts=self._attempts, timeout=None, wait_initial=0.5, wait_max=30.0
+            ):
+                with retry:
+                    if retry.num == 1:
+                        raise first
+                    attempt = retry.num
                     return await self._admitted(ask, turn, group), attempt
-                except ModelUnavailable as error:
-                    error.attempts = attempt
-                    raise
+        except ModelUnavailable as error:
+            error.attempts = attempt
+            raise
         raise AssertionError("stamina ends with an answer or an error")  # pragma: no cover
 
     async def _admitted(self, ask: Callable[[Place], Awaitable[_T]], turn: int, group: str) -> _T:
         """Ask one server when it has a place; what is not the request's fault costs it no attempt."""
         losses, waited = 0, 0.0
         while True:
-            async with self._balance.place(turn, group) as place:
+            async with (
+                self._suspects if losses >= _SUSPECT else nullcontext(),
+                self._balance.place(turn, group) as place,
+            ):
+                epoch = place.limit.epoch
                 try:
-                    return await ask(place)
+                    answer = await ask(place)
                 except Trouble as trouble:
                     fault = trouble
-                if fault.kind in {"busy", "slow"}:
-                    place.limit.overloaded()
+                else:
+                    place.refusing_since = None
+                    return answer
                 lost = fault.kind in {"gone", "slow"} and not await self._balance.still_up(place)
-            if fault.kind == "busy" and waited < self._patience:
-                pause = min(1.0 + waited, _LONGEST_PAUSE) if fault.wait is None else max(fault.wait, _SHORTEST_PAUSE)
-                waited += pause
-                await asyncio.sleep(pause * random.uniform(1.0, 1.1))  # noqa: S311 - so that not all come back at once
-            elif lost and losses < _LOSSES:
+                if fault.kind in {"busy", "slow"} and not lost:
+                    place.limit.overloaded(epoch)
+                if fault.kind == "busy":
+                    waited += await self._pause(place, fault, waited)
+            if lost:
                 losses += 1
-            elif lost or fault.kind == "busy":
-                raise ModelUnavailable(str(fault)) from fault
-            else:
+                if losses > _LOSSES:
+                    raise ModelUnavailable(f"{fault} The server was lost {losses} times under this request.") from fault
+            elif fault.kind != "busy":
                 raise fault
+
+    async def _pause(self, place: Place, fault: Trouble, waited: float) -> float:
+        """Wait after 429, for as long as the server says; in its place, so that as many fewer are sent meanwhile.
+
+        Raises:
+            ModelUnavailable: The server has refused this request, or whatever was sent, for as long as the patience.
+        """
+        now = time.monotonic()
+        if place.refusing_since is None:
+            place.refusing_since = now
+        if max(waited, now - place.refusing_since) >= self._patience:
+            raise ModelUnavailable(str(fault)) from fault
+        pause = min(1.0 + waited, _LONGEST_PAUSE) if fault.wait is None else max(fault.wait, _SHORTEST_PAUSE)
+        await asyncio.sleep(pause * random.uniform(1.0, 1.1))  # noqa: S311 - so that not all come back at once
+        return pause
 
     async def _find_model(self) -> None:
         """See that every server has the model; where some do not answer, one that does is enough."""
+        asked = await asyncio.gather(*(server.models() for server in self._servers), return_exceptions=True)
         troubles: list[Trouble] = []
-        for server in self._servers:
-            try:
-                served = await server.models()
-            except Trouble as trouble:
-                troubles.append(trouble)
+        for server, served in zip(self._servers, asked, strict=True):
+            if isinstance(served, Trouble):
+                troubles.append(served)
                 self._balance.down(self._balance.find(server))
-                continue
-            if not self.model and len(served) == 1:
-                self.model = served[0]
-            if self.model not in served:
-                several = "serves several models" if served else "serves no model"
-                asked = f"does not serve {self.model!r}" if self.model else several
-                raise ModelRefused(
-                    f"{server.url} {asked}; it has: {', '.join(served) or 'none'}. Use --lm MODEL@{server.url}."
-                )
+            elif isinstance(served, BaseException):
+                raise served
+            else:
+                self._choose(server, served)
         if len(troubles) == len(self._servers):
             raise ModelUnavailable(str(troubles[0]))
 
+    def _choose(self, server: Server, served: list[str]) -> None:
+        """Take the one model of the first server for all, where none was named, and see that this server has it."""
+        if not self.model and len(served) == 1:
+            self.model = served[0]
+        if self.model not in served:
+            several = "serves several models" if served else "serves no model"
+            asked = f"does not serve {self.model!r}" if self.model else several
+            raise ModelRefused(
+                f"{server.url} {asked}; it has: {', '.join(served) or 'none'}. Use --lm MODEL@{server.url}."
+            )
+
     async def _close(self) -> None:
         await self._balance.close()
-        for server in self._servers:
-            await server.close()
+        await asyncio.gather(*(server.close() for server in self._servers))
 
 
-def _pause(error: Exception) -> bool | float:
+def _again(error: Exception) -> bool | float:
     """Tell stamina whether to ask again: after the time that the server named, or after one that grows."""
     if not isinstance(error, Trouble):
         return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
     import aiohttp
 
 _BUSY = {429}
-_RETRIED = {408, 409, 425}
+_SLOW = {408, 503, 504}
+_RETRIED = {409, 425}
 _FATAL = {401, 403, 404}
 _SECONDS_TO_CONNECT = 10.0
 _SECONDS_TO_PROBE = 10.0
+_SECONDS_FOR_A_PAGE = 30.0
 _SECONDS_KEPT_ALIVE = 3.0
 """Less than the 5 s after which uvicorn closes an idle connection, else now and then a request meets a closed one."""
 
@@ -35,8 +38,8 @@ class Trouble(ModelUnavailable):
 
     Args:
         message: One line.
-        kind: ``gone`` (no connection, or 5xx: perhaps the server died), ``slow`` (time out), ``busy`` (429) or
-            ``garbled`` (an answer that is none).
+        kind: ``gone`` (no connection, one that broke, or 5xx: perhaps the server died), ``slow`` (a time-out, its own
+            or a proxy's, or a full queue), ``busy`` (429) or ``garbled`` (an answer that is none).
         wait: Seconds until it may be repeated, where the server says so.
     """
 
@@ -54,6 +57,9 @@ class Server:
         url: Its base URL, with its ``/v1``.
         key: Sent as a bearer token; never part of a message.
         timeout: Seconds for an answer.
+
+    Raises:
+        ModelRefused: The address is no URL.
     """
 
     def __init__(self, url: str, *, key: str, timeout: float) -> None:
@@ -63,6 +69,7 @@ class Server:
         self._root = self.url.removesuffix("/v1")
         self._key = key
         self._timeout = timeout
+        self._proxy = _proxy(self.url)
         self._health: str | None = None
 
     async def open(self) -> None:
@@ -73,7 +80,8 @@ class Server:
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_SECONDS_KEPT_ALIVE),
             headers={"Authorization": f"Bearer {self._key or 'EMPTY'}", "Content-Type": "application/json"},
             timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=_SECONDS_TO_CONNECT),
-            trust_env=not is_this_machine(self.url),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            proxy=self._proxy,
         )
 
     async def close(self) -> None:
@@ -139,34 +147,34 @@ class Server:
                 limit = aiohttp.ClientTimeout(total=_SECONDS_TO_PROBE)
                 async with self._session.get(self._address(path), timeout=limit, allow_redirects=False) as answer:
                     status = answer.status
-            except (TimeoutError, aiohttp.ClientError, OSError):
+            except (aiohttp.ClientError, OSError, ValueError):
                 return False
-            if status < 300:
-                self._health = path
-                return True
             if path == "/health" and status in {404, 405, 501}:
                 continue
+            if status < 500:  # also one that asks for a key or for patience lives
+                self._health = path
+                return True
             return False
         return False
 
     async def _exchange(self, method: str, path: str, body: bytes | None) -> bytes:
         import aiohttp
 
+        seconds = self._timeout if body is not None else min(self._timeout, _SECONDS_FOR_A_PAGE)
+        limit = None if body is not None else aiohttp.ClientTimeout(total=seconds, sock_connect=_SECONDS_TO_CONNECT)
         try:
-            async with self._session.request(method, self._address(path), data=body, allow_redirects=False) as answer:
+            async with self._session.request(
+                method, self._address(path), data=body, allow_redirects=False, timeout=limit or self._session.timeout
+            ) as answer:
                 content = await answer.read()
-                status, wait = answer.status, answer.headers.get("Retry-After")
-        except TimeoutError as error:
-            raise Trouble(f"No answer from {self.url} within {self._timeout:g} s. {_CHECK}", "slow") from error
-        except aiohttp.ClientPayloadError as error:
-            raise Trouble(f"{self.url} broke off in the middle of an answer.", "garbled") from error
+        except aiohttp.InvalidURL as error:
+            raise ModelRefused(f"{self.url} is no URL that can be asked. {_CHECK_V1}") from error
         except (aiohttp.ClientError, OSError) as error:
-            cause = type(error).__name__
-            raise Trouble(f"No answer from {self.url} ({cause}). {_CHECK}", "gone") from error
-        except ValueError as error:
-            raise ModelRefused(f"{self.url} is no URL that can be asked: {error}.") from error
-        if status >= 300:
-            raise self._status_error(status, _said(content, answer), wait)
+            if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ConnectionTimeoutError):
+                raise Trouble(f"No answer from {self.url} within {seconds:g} s. {_CHECK}", "slow") from error
+            raise Trouble(f"No answer from {self.url} ({type(error).__name__}). {_CHECK}", "gone") from error
+        if answer.status >= 300:
+            raise self._status_error(answer, content)
         return content
 
     def _json(self, path: str, content: bytes) -> Any:
@@ -178,18 +186,22 @@ class Server:
     def _address(self, path: str) -> str:
         return self.url + path.removeprefix("/v1") if path.startswith("/v1/") else self._root + path
 
-    def _status_error(self, status: int, message: str, wait: str | None) -> ModelError:
+    def _status_error(self, answer: aiohttp.ClientResponse, content: bytes) -> ModelError:
         """Sort an HTTP status into the three kinds; the key never appears in the message."""
+        status, wait = answer.status, _seconds(answer.headers.get("Retry-After"))
+        said = _said(content) or str(answer.reason)
         if self._key:
-            message = message.replace(self._key, "***")
-        line = f"{self.url} answered {status}: {' '.join(message.split())[:300]}"
+            said = said.replace(self._key, "***")
+        line = f"{self.url} answered {status}: {' '.join(said.split())[:300]}"
         if status in _FATAL:
             remedy = "Check the model's name and the URL." if status == 404 else "Set OPENAI_API_KEY."
             return ModelRefused(f"{line}. {remedy}")
         if status in _BUSY:
-            return Trouble(line, "busy", _seconds(wait))
+            return Trouble(line, "busy", wait)
+        if status in _SLOW:
+            return Trouble(line, "slow", wait)
         if status >= 500 or status in _RETRIED:
-            return Trouble(line, "gone" if status >= 500 else "slow", _seconds(wait))
+            return Trouble(line, "gone", wait)
         if status < 400:
             return ModelRefused(f"{line}. It sends elsewhere: give the URL that answers itself.")
         return ModelRejected(line)
@@ -199,19 +211,38 @@ _CHECK = "Check that the server runs and that the URL ends in /v1."
 _CHECK_V1 = "Check that the URL ends in /v1."
 
 
-def _said(content: bytes, answer: aiohttp.ClientResponse) -> str:
+def _proxy(url: str) -> str | None:
+    """Find the environment's proxy for a URL, once and not for every request, as aiohttp itself would.
+
+    Raises:
+        ModelRefused: It is no URL.
+    """
+    from urllib.request import getproxies, proxy_bypass
+
+    try:
+        parts = urlsplit(url)
+        if is_this_machine(url) or proxy_bypass(parts.hostname or ""):
+            return None
+    except ValueError as error:
+        raise ModelRefused(f"{url} is no URL: {error}. {_CHECK_V1}") from error
+    proxy = getproxies().get(parts.scheme)
+    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
+
+
+def _said(content: bytes) -> str:
     """Take a server's own words out of its error, where it gives them in one of the usual places."""
+    text = content[:10_000].decode(errors="replace")
     try:
         value = orjson.loads(content)
     except ValueError:
-        return content[:300].decode(errors="replace") or str(answer.reason)
+        return text
     for place in (value.get("error"), value) if isinstance(value, dict) else ():
         if isinstance(place, str):
             return place
         said = place.get("message", place.get("detail")) if isinstance(place, dict) else None
         if said is not None:
             return said if isinstance(said, str) else json.dumps(said)
-    return content[:300].decode(errors="replace")
+    return text
 
 
 def _seconds(wait: str | None) -> float | None:
