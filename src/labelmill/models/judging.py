@@ -68,11 +68,13 @@ async def judge(model: ChatModel, bodies: Sequence[bytes], *, turn: int = 0, gro
     if not bodies:
         return Verdict((), attempts=0)
     if isinstance(model, ServedModel):
-        from labelmill.models.scoring import find_scoring
+        from labelmill.models.scoring import Chats
+        from labelmill.models.trial import find_scoring
 
-        scoring = await find_scoring(model, bodies, turn=turn, group=group)
-        if scoring is not None:
-            return await scoring.judge(bodies, turn=turn, group=group)
+        chats = Chats.read(bodies)
+        scoring = chats and await find_scoring(model, bodies, chats, turn=turn, group=group)
+        if chats and scoring:
+            return await scoring.judge(model, chats, turn=turn, group=group)
     return await judge_by_completions(model, bodies, turn=turn, group=group)
 
 
