@@ -8,10 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 import duckdb
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from written_runs import key_of
 
 from labelmill.errors import StoreError
 from labelmill.records import Failure, Label, LaneHit, Prediction
@@ -118,16 +118,15 @@ def test_a_run_is_taken_up(written):
     with Store(written.path, write=True) as store:
         writer = written.writer(store)
         assert not writer.resumed
-        assert (writer.done_keys().tolist(), writer.failed(), writer.answers(["s1"])) == ([], {}, {})
+        assert (writer.done(key_of("a")), writer.failed(), writer.answers([key_of("s1")])) == (False, {}, {})
         documents = [written.document(name) for name in "abc"]
         writer.write(documents, [Failure("d", "infer", "rejected", "too long")], [written.stage("s1")])
     with Store(written.path, write=True) as store:
         writer = written.writer(store, corpus=["other.jsonl"])
         assert writer.resumed
-        assert writer.done_keys().dtype == np.uint64
-        assert writer.done_keys().tolist() == sorted(int(document.key[:16], 16) for document in documents)
+        assert [writer.done(key_of(name)) for name in "abcd"] == [True, True, True, False]
         assert set(writer.failed()) == {"d"}
-        assert writer.answers(["s1", "s2"]) == {"s1": ["salt"]}
+        assert writer.answers([key_of("s1"), key_of("s2")]) == {key_of("s1"): ["salt"]}
         assert writer.answers([]) == {}
     assert written.rows("SELECT corpus, state FROM runs") == [(["other.jsonl"], "running")]
 
@@ -177,8 +176,8 @@ def test_two_runs_share_a_file(written, fill):
     fill([written.document("a", 2)], stages=[written.stage("s1")])
     with Store(written.path, write=True) as store:
         second = written.writer(store, run="second", key="k2")
-        assert second.done_keys().tolist() == []
-        assert second.answers(["s1"]) == {"s1": ["salt"]}
+        assert not second.done(key_of("a"))
+        assert second.answers([key_of("s1")]) == {key_of("s1"): ["salt"]}
         second.write([written.document("a", 1)], [], [])
     assert written.rows("SELECT run, count(*) FROM predictions GROUP BY 1 ORDER BY 1") == [("first", 2), ("second", 1)]
     assert written.rows("SELECT source, labels FROM taxonomies") == [("labels.csv", 10)]
@@ -200,11 +199,11 @@ def test_writing_and_looking_up_from_many_threads(written):
 
         def work(number: int) -> bool:
             writer.write([written.document(str(number))], [], [written.stage(f"s{number}")])
-            return writer.answers([f"s{number}"]) == {f"s{number}": ["salt"]}
+            return writer.answers([key_of(f"s{number}")]) == {key_of(f"s{number}"): ["salt"]}
 
         with ThreadPoolExecutor(8) as threads:
             assert all(threads.map(work, range(40)))
-        assert len(writer.done_keys()) == 40
+    assert written.rows("SELECT count(DISTINCT batch) FROM documents") == [(40,)]
     assert written.rows("SELECT count(*) FROM predictions") == [(80,)]
 
 

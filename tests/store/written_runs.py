@@ -29,6 +29,11 @@ LABELS = Taxonomy.from_labels(
 )
 
 
+def key_of(name: str) -> str:
+    """Make a key such as content has."""
+    return hashlib.sha256(name.encode()).hexdigest()[:32]
+
+
 class Written:
     """Makes writers, and the values that they write, over one file."""
 
@@ -56,12 +61,12 @@ class Written:
             for rank, label in enumerate(LABELS.labels[:labels], start=1)
         ]
         values: dict[str, Any] = {"source": f"docs.jsonl:{name}", "chunks": 1, "predictions": predictions}
-        key = hashlib.sha256(name.encode()).hexdigest()[:32]
-        return DocumentResult(document=name, key=key, stages=stages, **(values | changes))
+        keys = tuple(key_of(stage) for stage in stages)
+        return DocumentResult(document=name, key=key_of(name), stages=keys, **(values | changes))
 
-    def stage(self, key: str, output: list[Any] | None = None) -> StageResult:
+    def stage(self, name: str, output: list[Any] | None = None) -> StageResult:
         """Make a model's answer that cost something."""
-        return StageResult(key, "infer", "toy", output or ["salt"], 100, 60, 10, 0.5, 2)
+        return StageResult(key_of(name), "infer", "toy", output or ["salt"], 100, 60, 10, 0.5, 2)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Read the file as it lies on the disk."""

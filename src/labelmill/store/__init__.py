@@ -2,6 +2,7 @@
 
 from labelmill.store.database import Store
 from labelmill.store.reader import RankedLabels, RunSummary
-from labelmill.store.writer import DocumentResult, RunWriter, StageResult
+from labelmill.store.results import DocumentResult, Spending, StageResult
+from labelmill.store.writer import RunWriter
 
-__all__ = ["DocumentResult", "RankedLabels", "RunSummary", "RunWriter", "StageResult", "Store"]
+__all__ = ["DocumentResult", "RankedLabels", "RunSummary", "RunWriter", "Spending", "StageResult", "Store"]

@@ -11,10 +11,11 @@ from typing import Any, Self
 
 import duckdb
 import orjson
+from numpy.typing import NDArray
 
 from labelmill.errors import StoreError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _CONFIG: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 """Else DuckDB downloads code for what it takes for a file of another database."""
@@ -121,6 +122,13 @@ class Store:
             f"INSERT INTO {table} ({names}) SELECT {values} FROM (SELECT unnest(from_json($rows, $shape)) AS item)",  # noqa: S608 - names come from the schema
             {"rows": orjson.dumps(rows).decode(), "shape": shape},
         )
+
+    @contextmanager
+    def view(self, name: str, columns: Mapping[str, NDArray[Any]]) -> Iterator[None]:
+        """Let queries read arrays of equal length as a table of this name, within a transaction; texts are objects."""
+        self.connection.register(name, columns)
+        yield
+        self.connection.unregister(name)  # where a query fails, the transaction takes the name back
 
     def _columns(self, table: str) -> list[tuple[str, Any]]:
         rows = self.connection.execute(

@@ -1,6 +1,8 @@
 -- One DuckDB file holds every run of a project, in long format: one row per (run, document, label).
 -- Rows of `documents`, `predictions` and `failures` belong to a run. Rows of `stages` are addressed by content: any run
 -- of the file may use them again.
+-- `batch` numbers the commits of the file, so that rows lie sorted by it: whoever knows a row's batch has DuckDB read
+-- one stretch of the table rather than all of it.
 
 CREATE TABLE IF NOT EXISTS about (
   schema_version INTEGER NOT NULL
@@ -23,6 +25,8 @@ CREATE TABLE IF NOT EXISTS labels (
   parents     VARCHAR[] NOT NULL
 );
 
+-- state: running (or killed: see whether its process lives), interrupted (stopped or failed, to be gone on with),
+-- budget (stopped at a limit that the user set), finished (the whole corpus was seen).
 CREATE TABLE IF NOT EXISTS runs (
   run      VARCHAR NOT NULL,
   key      VARCHAR NOT NULL,      -- hash of the program and the taxonomy: what decides the rows
@@ -30,20 +34,22 @@ CREATE TABLE IF NOT EXISTS runs (
   program  JSON NOT NULL,         -- the whole specification, for people and for the next run
   corpus   VARCHAR[] NOT NULL,
   version  VARCHAR NOT NULL,      -- of labelmill
-  state    VARCHAR NOT NULL,      -- running, interrupted, finished
-  seconds  DOUBLE NOT NULL,       -- at work, over all sittings
+  state    VARCHAR NOT NULL,
+  seconds  DOUBLE NOT NULL,       -- at work, over all sittings, up to the last commit
   started  TIMESTAMPTZ NOT NULL,
-  updated  TIMESTAMPTZ NOT NULL
+  updated  TIMESTAMPTZ NOT NULL   -- of the last commit
 );
 
 -- A document that is done: its predictions, perhaps none, are in.
 CREATE TABLE IF NOT EXISTS documents (
-  run      VARCHAR NOT NULL,
-  document VARCHAR NOT NULL,
-  key      VARCHAR NOT NULL,      -- hash of the run's key, the id and the text: done means done with this text
-  source   VARCHAR NOT NULL,
-  chunks   INTEGER NOT NULL,
-  stages   VARCHAR[] NOT NULL     -- keys of the stage rows that went into it
+  run       VARCHAR NOT NULL,
+  document  VARCHAR NOT NULL,
+  key       VARCHAR NOT NULL,     -- hash of the run's key, the id and the text: done means done with this text
+  source    VARCHAR NOT NULL,
+  chunks    INTEGER NOT NULL,
+  stages    VARCHAR[] NOT NULL,   -- keys of the stage rows that went into it
+  retrieval VARCHAR NOT NULL,     -- key of its candidates: the lanes, the taxonomy, the queries, how many; or empty
+  batch     UINTEGER NOT NULL
 );
 
 -- What a model answered, and what that cost. Never looked at by document: a key says all that went in.
@@ -56,18 +62,34 @@ CREATE TABLE IF NOT EXISTS stages (
   cached_tokens     INTEGER NOT NULL,
   completion_tokens INTEGER NOT NULL,
   seconds           DOUBLE NOT NULL,
-  attempts          INTEGER NOT NULL
+  attempts          INTEGER NOT NULL,
+  batch             UINTEGER NOT NULL
+);
+
+-- What a run really used, batch by batch, nothing ever deleted: also for answers that could not be read, for repairs,
+-- for what was asked again, for documents that failed. Sums over it equal what the server counted.
+CREATE TABLE IF NOT EXISTS spent (
+  run               VARCHAR NOT NULL,
+  committed         TIMESTAMPTZ NOT NULL,
+  stage             VARCHAR NOT NULL,
+  requests          BIGINT NOT NULL,    -- sent, whatever became of them
+  prompt_tokens     BIGINT NOT NULL,    -- read, cached ones included
+  cached_tokens     BIGINT NOT NULL,
+  completion_tokens BIGINT NOT NULL,
+  seconds           DOUBLE NOT NULL     -- of all requests together, though many are under way at once
 );
 
 CREATE TABLE IF NOT EXISTS predictions (
-  run            VARCHAR NOT NULL,
-  document       VARCHAR NOT NULL,
-  label          VARCHAR NOT NULL,
-  rank           INTEGER NOT NULL,
-  score          DOUBLE NOT NULL,
-  selected       BOOLEAN NOT NULL,
-  retrieval_rank INTEGER NOT NULL,
-  evidence       STRUCT(lane VARCHAR, rank INTEGER, score FLOAT, query VARCHAR)[] NOT NULL
+  run             VARCHAR NOT NULL,
+  document        VARCHAR NOT NULL,
+  label           VARCHAR NOT NULL,
+  rank            INTEGER NOT NULL,
+  score           DOUBLE NOT NULL,
+  selected        BOOLEAN NOT NULL,
+  retrieval_rank  INTEGER NOT NULL,   -- before Rank
+  retrieval_score DOUBLE NOT NULL,    -- the fused score, before Rank
+  evidence        STRUCT(lane VARCHAR, rank INTEGER, score FLOAT, query VARCHAR)[] NOT NULL,
+  batch           UINTEGER NOT NULL
 );
 
 CREATE TABLE IF NOT EXISTS failures (
@@ -78,5 +100,6 @@ CREATE TABLE IF NOT EXISTS failures (
   message  VARCHAR NOT NULL,
   source   VARCHAR NOT NULL,
   attempts INTEGER NOT NULL,
-  key      VARCHAR NOT NULL       -- hash of what failed: repaired, it is tried again
+  key      VARCHAR NOT NULL,          -- hash of what failed: repaired, it is tried again
+  batch    UINTEGER NOT NULL
 );

@@ -3,66 +3,36 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from labelmill.errors import StoreError
-from labelmill.records import Failure, Prediction
+from labelmill.keys import Bits, KeyMap, KeySet, text_key
+from labelmill.records import Candidate, Failure
 from labelmill.store.database import Store
+from labelmill.store.located import batches_of, load_keys
+from labelmill.store.predictions import insert_predictions, read_candidates
+from labelmill.store.results import DocumentResult, Spending, StageResult
 from labelmill.taxonomy import Taxonomy
 
+_LAST_BATCH = (
+    "SELECT greatest((SELECT max(batch) FROM stages), (SELECT max(batch) FROM documents), "
+    "(SELECT max(batch) FROM failures), 0)"
+)
 
-@dataclass(frozen=True, slots=True)
-class StageResult:
-    """What a model answered at one stage, and what that cost.
-
-    Attributes:
-        key: Hash of everything that went in.
-        stage: ``infer`` or ``rank``.
-        model: The model's name.
-        output: The parsed answer: phrases, or chosen numbers.
-        prompt_tokens: Tokens read, cached ones included.
-        cached_tokens: Tokens of the prompt that came out of the prefix cache.
-        completion_tokens: Tokens written.
-        seconds: Of the last attempt.
-        attempts: How often it was sent.
-    """
-
-    key: str
-    stage: str
-    model: str
-    output: list[Any]
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
-    seconds: float = 0.0
-    attempts: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentResult:
-    """A document that is done.
-
-    Attributes:
-        document: Its id.
-        key: Hash of the run's key and the text.
-        source: ``file:line``.
-        chunks: How many pieces it was read in.
-        predictions: The ranking, best first; perhaps empty.
-        stages: Keys of the model answers that went into it.
-    """
-
-    document: str
-    key: str
-    source: str
-    chunks: int
-    predictions: Sequence[Prediction]
-    stages: Sequence[str] = ()
+_ANSWERS = (
+    "SELECT key, output FROM stages "
+    "WHERE batch IN (SELECT unnest(?::UINTEGER[])) AND key IN (SELECT unnest(?::VARCHAR[]))"
+)
+_RETRIEVED = (
+    "SELECT DISTINCT ON (retrieval) retrieval, run, document, batch FROM documents "
+    "WHERE batch IN (SELECT unnest(?::UINTEGER[])) AND retrieval IN (SELECT unnest(?::VARCHAR[]))"
+)
 
 
 class RunWriter:
@@ -91,22 +61,41 @@ class RunWriter:
         corpus: Sequence[str],
         version: str,
     ) -> None:
-        """Begin the run, or take it up again."""
+        """Begin the run, or take it up again; loads the keys of what the file holds."""
         self.run = run
         self._store = store
+        self._taxonomy = taxonomy
         # A DuckDB connection runs one statement at a time; batches are written and looked up from worker threads.
         self._lock = threading.Lock()
+        self._began = time.monotonic()
         with store.transaction():
             self._put_taxonomy(taxonomy, taxonomy_source)
             self.resumed = self._begin(key, program, taxonomy.key, corpus, version)
+        with store.errors():
+            self._load()
 
-    def done_keys(self) -> NDArray[np.uint64]:
+    def _load(self) -> None:
+        """Read which keys there are: once, for a search per batch would take longer with every batch."""
+        of_run, run = "run = ?", [self.run]
+        store = self._store
+        (self._batch,) = store.first(_LAST_BATCH) or (0,)
+        (self._seconds,) = store.first("SELECT seconds FROM runs WHERE run = ?", run) or (0.0,)
+        self._stages = KeyMap(*load_keys(store, "stages", "key"))
+        self._retrievals = KeyMap(*load_keys(store, "documents", "retrieval", "retrieval <> ''"))
+        self._done = KeySet(load_keys(store, "documents", "key", of_run, run)[0])
+        # Where this run has rows of a document: when it is done anew, they have to go.
+        self._places = KeyMap()
+        for table in ("documents", "failures") if self.resumed else ():
+            self._places.update(*load_keys(store, table, "md5(document)", of_run, run))
+
+    def done(self, key: str) -> bool:
+        """Tell whether the document of this key was done before this sitting."""
+        return key in self._done
+
+    def done_keys(self) -> Bits:
         """Return the first 64 bits of the keys of all documents that are done, sorted."""
         with self._store.errors():
-            columns = self._store.connection.execute(
-                "SELECT ('0x' || key[1:16])::UBIGINT AS bits FROM documents WHERE run = ?", [self.run]
-            ).fetchnumpy()
-        return np.sort(np.asarray(columns["bits"], dtype=np.uint64))
+            return np.sort(load_keys(self._store, "documents", "key", "run = ?", [self.run])[0])
 
     def failed(self) -> dict[str, str]:
         """Return the ids of the documents that failed before, each with the key of what failed."""
@@ -126,45 +115,99 @@ class RunWriter:
 
     def answers(self, keys: Iterable[str]) -> dict[str, list[Any]]:
         """Return the stored outputs of stages by key, from any run of the file."""
-        wanted = list(keys)
-        if not wanted:
-            return {}
         with self._lock, self._store.errors():
-            return self._answers(wanted)
+            found = batches_of(self._stages, keys)
+            rows = (
+                self._store.connection.execute(_ANSWERS, [sorted(set(found.values())), list(found)]).fetchall()
+                if found
+                else []
+            )
+        return {key: orjson.loads(output) for key, output in rows}
+
+    def retrievals(self, keys: Iterable[str]) -> dict[str, list[Candidate]]:
+        """Return the candidates stored under these keys by any run of the file, in the order of the fusion."""
+        with self._lock, self._store.errors():
+            found = batches_of(self._retrievals, keys)
+            if not found:
+                return {}
+            rows = self._store.connection.execute(_RETRIEVED, [sorted(set(found.values())), list(found)]).fetchall()
+            if not rows:
+                return {}
+            candidates = read_candidates(self._store, self._taxonomy, [row[1:] for row in rows])
+        return dict(zip([row[0] for row in rows], candidates, strict=True))
 
     def write(
-        self, documents: Sequence[DocumentResult], failures: Sequence[Failure], stages: Sequence[StageResult]
+        self,
+        documents: Sequence[DocumentResult],
+        failures: Sequence[Failure],
+        stages: Sequence[StageResult],
+        spent: Sequence[Spending] = (),
     ) -> None:
-        """Commit a batch: its documents replace what an earlier sitting of the run left of them."""
-        touched = [item.document for item in documents] + [item.document for item in failures]
-        with self._lock, self._store.transaction():
-            for table in ("documents", "predictions", "failures") if self.resumed else ():
-                self._store.connection.execute(
-                    f"DELETE FROM {table} WHERE run = ? AND document IN (SELECT unnest(?::VARCHAR[]))",  # noqa: S608
-                    [self.run, touched],
-                )
+        """Commit a batch: its documents replace what an earlier sitting of the run left of them.
+
+        Args:
+            documents: Those that are done.
+            failures: Those that failed.
+            stages: Answers to keep; one whose key is there already is left out.
+            spent: What the batch used of a model, whatever became of it.
+        """
+        with self._lock:
+            self._batch += 1
             # One answer a key, the first: what follows from stored answers must be the same every time.
-            fresh = {stage.key: stage for stage in stages}
-            known = self._answers(list(fresh)) if fresh else {}
-            self._store.insert("stages", [asdict(stage) for key, stage in fresh.items() if key not in known])
-            self._store.insert("documents", [self._document_row(item) for item in documents])
-            self._store.insert("predictions", [row for item in documents for row in self._prediction_rows(item)])
-            self._store.insert("failures", [{"run": self.run, **asdict(failure)} for failure in failures])
+            fresh = {stage.key: stage for stage in reversed(stages) if stage.key not in self._stages}
+            number = {"batch": self._batch}
+            with self._store.transaction():
+                self._replace([item.document for item in documents] + [item.document for item in failures])
+                self._store.insert("stages", [asdict(stage) | number for stage in fresh.values()])
+                self._store.insert("documents", [self._document_row(item) | number for item in documents])
+                insert_predictions(self._store, self.run, documents, self._batch)
+                self._store.insert("failures", [{"run": self.run, **asdict(item), **number} for item in failures])
+                self._spend(spent)
+                self._touch(self._seconds + time.monotonic() - self._began)
+            self._note(documents, failures, fresh)
 
     def close(self, state: str, seconds: float) -> None:
-        """Record how this sitting ended: ``finished`` or ``interrupted``, after how many seconds of work."""
+        """Record how this sitting ended, after how many seconds of work: ``finished``, ``interrupted``, ``budget``."""
         # An interrupted run may still have a batch on its way into the file.
         with self._lock, self._store.transaction():
+            self._touch(self._seconds + seconds)
+            self._store.connection.execute("UPDATE runs SET state = ? WHERE run = ?", [state, self.run])
+
+    def _replace(self, documents: Sequence[str]) -> None:
+        """Drop the rows of documents that this run has already: of those that failed, or whose text has changed."""
+        found = {name: self._places.get(text_key(name)) for name in documents} if len(self._places) else {}
+        names = [name for name, batch in found.items() if batch is not None]
+        batches = sorted({batch for batch in found.values() if batch is not None})
+        for table in ("documents", "predictions", "failures") if names else ():
             self._store.connection.execute(
-                "UPDATE runs SET state = ?, seconds = seconds + ?, updated = now() WHERE run = ?",
-                [state, seconds, self.run],
+                f"DELETE FROM {table} WHERE run = ? AND batch IN (SELECT unnest(?::UINTEGER[])) "  # noqa: S608
+                "AND document IN (SELECT unnest(?::VARCHAR[]))",
+                [self.run, batches, names],
             )
 
-    def _answers(self, keys: list[str]) -> dict[str, list[Any]]:
-        rows = self._store.connection.execute(
-            "SELECT key, output FROM stages WHERE key IN (SELECT unnest(?::VARCHAR[]))", [keys]
-        ).fetchall()
-        return {key: orjson.loads(output) for key, output in rows}
+    def _note(self, documents: Sequence[DocumentResult], failures: Sequence[Failure], stages: Iterable[str]) -> None:
+        """Remember where the rows of a batch are, once they are in."""
+        for key in stages:
+            self._stages.put(key, self._batch)
+        for item in documents:
+            if item.retrieval:
+                self._retrievals.put(item.retrieval, self._batch)
+        # A document comes once in a sitting, but one that failed may be tried again.
+        names = [item.document for item in failures]
+        names += [item.document for item in documents if text_key(item.document) in self._places]
+        for name in names:
+            self._places.put(text_key(name), self._batch)
+
+    def _spend(self, spent: Sequence[Spending]) -> None:
+        for item in spent:
+            self._store.connection.execute(
+                "INSERT INTO spent VALUES (?, now(), ?, ?, ?, ?, ?, ?)", [self.run, *asdict(item).values()]
+            )
+
+    def _touch(self, seconds: float) -> None:
+        self._store.connection.execute(
+            "UPDATE runs SET seconds = ?, updated = now() WHERE run = ?", [seconds, self.run]
+        )
 
     def _begin(self, key: str, program: Mapping[str, Any], taxonomy: str, corpus: Sequence[str], version: str) -> bool:
         found = self._store.first("SELECT key FROM runs WHERE run = ?", [self.run])
@@ -213,22 +256,5 @@ class RunWriter:
             "source": item.source,
             "chunks": item.chunks,
             "stages": list(item.stages),
+            "retrieval": item.retrieval,
         }
-
-    def _prediction_rows(self, item: DocumentResult) -> list[dict[str, Any]]:
-        return [
-            {
-                "run": self.run,
-                "document": item.document,
-                "label": prediction.label,
-                "rank": prediction.rank,
-                "score": prediction.score,
-                "selected": prediction.selected,
-                "retrieval_rank": prediction.retrieval_rank,
-                "evidence": [
-                    {"lane": hit.lane, "rank": hit.rank, "score": hit.score, "query": hit.query}
-                    for hit in prediction.evidence
-                ],
-            }
-            for prediction in item.predictions
-        ]
