@@ -1,13 +1,9 @@
-"""What a running server can do, found by trying it, and what labelmill makes of that."""
+"""What a server can do, what labelmill makes of that, and both in words."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-
-from labelmill.errors import ModelRefused
-from labelmill.models import probes
-from labelmill.models.probes import Probe
+from dataclasses import dataclass
 
 SCORING, LOGPROBS, NONE = "scoring", "logprobs", "none"
 """How pointwise Rank can be done."""
@@ -97,68 +93,6 @@ _SHORTCOMINGS: tuple[tuple[Callable[[Capabilities], bool], str], ...] = (
     ),
     (lambda c: not c.context_tokens, "It does not say how long a prompt may be."),
 )
-
-
-async def examine(url: str, model: str = "", key: str | None = None) -> Capabilities:
-    """Try what a server can do, with six short requests at most; a language model reads about 500 tokens in all.
-
-    Args:
-        url: The server's base URL, with or without its ``/v1``.
-        model: Which of its models; empty for the only one.
-        key: Sent as a bearer token; None for that in ``OPENAI_API_KEY``.
-
-    Raises:
-        InputError: The URL holds a secret, or is none.
-        ModelUnavailable: No answer.
-        ModelRefused: Wrong key, no such model, or no OpenAI-compatible server.
-    """
-    async with Probe.open(url, key) as probe:
-        listed = await probes.models(probe)
-        known = Capabilities(url=probe.url, model=_chosen(probe, model, tuple(listed)), models=tuple(listed))
-        entry = listed[known.model]
-        known = replace(
-            known,
-            server=entry.owner,
-            version=await probes.version(probe),
-            context_tokens=entry.context_tokens or await probes.context(probe),
-        )
-        known = await _try_chat(probe, known)
-        if not known.chat:
-            known = replace(known, embedding_size=await probes.embedding_size(probe, known.model))
-        return replace(known, notes=tuple(probe.notes))
-
-
-def _chosen(probe: Probe, model: str, models: tuple[str, ...]) -> str:
-    if not model and len(models) == 1:
-        return models[0]
-    if model in models:
-        return model
-    asked = f"does not serve {model!r}" if model else "serves several models" if models else "serves no model"
-    raise ModelRefused(f"{probe.url} {asked}; it has: {', '.join(models) or 'none'}. Use MODEL@{probe.url}.")
-
-
-async def _try_chat(probe: Probe, known: Capabilities) -> Capabilities:
-    """Try a language model; nothing is found out where it answers no chat."""
-    metered = await probes.prefix_hits(probe) is not None
-    # Only a whole block of tokens is cached: 16 in most servers, up to 128 on CPUs. Elsewhere a few words do.
-    chat = probes.Chat(probe, known.model, long=metered)
-    logprobs = await chat.logprobs()
-    if not chat.answered:
-        return replace(known, prefix_metrics=metered)
-    schema, whitespace = await chat.structure()
-    hits = await probes.prefix_hits(probe)
-    return replace(
-        known,
-        chat=True,
-        logprobs=logprobs,
-        json_schema=schema,
-        free_whitespace=whitespace,
-        scoring=await probes.scoring(probe, known.model),
-        tokenize=await probes.tokenizes_chats(probe, known.model),
-        prefix_metrics=metered,
-        prefix_caching=bool(hits) if metered else True if chat.cached else None,
-        cached_tokens=chat.cached is not None,
-    )
 
 
 def describe(found: Capabilities) -> list[tuple[str, str]]:

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from labelmill.errors import InputError, ModelRefused, ModelUnavailable
-from labelmill.models.address import holds_secret, is_this_machine
-
-if TYPE_CHECKING:
-    import aiohttp
+from labelmill.errors import ModelRefused, ModelUnavailable
+from labelmill.models.capabilities.probe import WRONG_KEY, Probe, mapping, parsed
 
 _FIRST_SECONDS = 15.0
-_SECONDS = 180.0
-_NOTED = 200
 _ALTERNATIVES = 20
 _WORD = "quokkazig"
 """No model says that of itself."""
@@ -50,87 +42,6 @@ class Model:
     context_tokens: int
 
 
-class Probe:
-    """Asks one server; see `open`.
-
-    Attributes:
-        url: The base URL, with its ``/v1`` where the server needs it.
-        notes: What the server said where it refused something.
-    """
-
-    def __init__(self, session: aiohttp.ClientSession, url: str, key: str) -> None:
-        """Remember whom to ask."""
-        self.url = url
-        self.notes: list[str] = []
-        self._session = session
-        self._key = key
-
-    @classmethod
-    @asynccontextmanager
-    async def open(cls, url: str, key: str | None = None) -> AsyncIterator[Probe]:
-        """Open connections to a server; see `labelmill.models.capabilities.examine`."""
-        import aiohttp
-
-        try:
-            secret = holds_secret(url)
-        except ValueError:
-            raise InputError(f"{url!r} is no URL", remedy="Use http://host:port/v1.") from None
-        if secret:  # and none in this message either
-            raise InputError(
-                "the URL holds a user name, a password, a query or a fragment", remedy="Set OPENAI_API_KEY instead."
-            )
-        if key is None:
-            key = os.environ.get("OPENAI_API_KEY", "").strip()
-        headers = {"Authorization": f"Bearer {key or 'EMPTY'}"}
-        async with aiohttp.ClientSession(headers=headers, trust_env=not is_this_machine(url)) as session:
-            yield cls(session, url.rstrip("/"), key)
-
-    @property
-    def root(self) -> str:
-        """Where vLLM's own paths begin."""
-        return self.url.removesuffix("/v1")
-
-    async def get(self, url: str, seconds: float = _SECONDS) -> tuple[int, str]:
-        """Give the status and the text of what lies at a URL."""
-        return await self._send("GET", url, None, seconds)
-
-    async def post(self, url: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Give the answer to a request; empty, with a note, where it was refused or is no JSON object."""
-        status, text = await self._send("POST", url, body, _SECONDS)
-        value = parsed(text)
-        if status != 200 or not value:
-            self._note(url, status, value, text)
-            return {}
-        return value
-
-    async def _send(self, method: str, url: str, body: dict[str, Any] | None, seconds: float) -> tuple[int, str]:
-        import aiohttp
-
-        timeout = aiohttp.ClientTimeout(total=seconds)
-        try:
-            # A redirect would take the key elsewhere.
-            async with self._session.request(
-                method, url, json=body, timeout=timeout, allow_redirects=False
-            ) as response:
-                return response.status, (await response.read()).decode("utf-8", "replace")
-        except (aiohttp.ClientError, OSError, ValueError) as error:  # time-outs are OSErrors
-            raise ModelUnavailable(
-                f"No answer from {self.url} ({type(error).__name__}). "
-                "Check that the server runs and that the URL ends in /v1."
-            ) from error
-
-    def _note(self, url: str, status: int, value: dict[str, Any], text: str) -> None:
-        said = _mapping(value.get("error")).get("message") or value.get("message") or value.get("detail") or text
-        self.notes.append(f"{url.removeprefix(self.root)}: {status} {self.clean(str(said))}".rstrip())
-
-    def clean(self, text: str) -> str:
-        """Make a server's words fit for one line, and black out the key in case that they repeat it."""
-        if self._key:
-            text = text.replace(self._key, "***")
-        line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-        return line if len(line) <= _NOTED else f"{line[:_NOTED]}…"
-
-
 async def models(probe: Probe) -> dict[str, Model]:
     """List the server's models by name; find out whether its base URL wants a ``/v1``.
 
@@ -141,10 +52,10 @@ async def models(probe: Probe) -> dict[str, Model]:
     status, text = await probe.get(f"{probe.url}/models", _FIRST_SECONDS)
     if status != 200 and not probe.url.endswith("/v1"):
         deeper = await probe.get(f"{probe.url}/v1/models", _FIRST_SECONDS)
-        if deeper[0] in {200, 401, 403}:
+        if deeper[0] in {200, *WRONG_KEY}:
             (status, text), probe.url = deeper, f"{probe.url}/v1"
     value = parsed(text)
-    if status in {401, 403}:
+    if status in WRONG_KEY:
         raise ModelRefused(f"{probe.url} answered {status}: {probe.clean(text)}. Set OPENAI_API_KEY.")
     if status == 429 or status >= 500:
         raise ModelUnavailable(f"{probe.url} answered {status}: {probe.clean(text)}. Try again when it is ready.")
@@ -152,13 +63,13 @@ async def models(probe: Probe) -> dict[str, Model]:
         raise ModelRefused(
             f"{probe.url}/models answered {status} and no list of models. Check that the URL ends in /v1."
         )
-    entries = [_mapping(entry) for entry in value["data"]]
+    entries = [mapping(entry) for entry in value["data"]]
     return {probe.clean(str(entry["id"])): _model(probe, entry) for entry in entries if entry.get("id")}
 
 
 def _model(probe: Probe, entry: dict[str, Any]) -> Model:
     owner = entry.get("owned_by")
-    context = entry.get("max_model_len") or _mapping(entry.get("meta")).get("n_ctx")
+    context = entry.get("max_model_len") or mapping(entry.get("meta")).get("n_ctx")
     return Model(probe.clean(owner) if isinstance(owner, str) else "", context if isinstance(context, int) else 0)
 
 
@@ -172,7 +83,7 @@ async def version(probe: Probe) -> str:
 async def context(probe: Probe) -> int:
     """Ask llama.cpp for its context; 0 where the server is another."""
     _, text = await probe.get(f"{probe.root}/props")
-    told = _mapping(parsed(text).get("default_generation_settings")).get("n_ctx")
+    told = mapping(parsed(text).get("default_generation_settings")).get("n_ctx")
     return told if isinstance(told, int) else 0
 
 
@@ -190,7 +101,7 @@ async def scoring(probe: Probe, model: str) -> bool:
     """Try ``/generative_scoring``."""
     body = {"model": model, "query": "a", "items": [" b"], "label_token_ids": [1, 2]}
     rows = (await probe.post(f"{probe.root}/generative_scoring", body)).get("data")
-    return isinstance(rows, list) and isinstance(_mapping((rows or [None])[0]).get("score"), float | int)
+    return isinstance(rows, list) and isinstance(mapping((rows or [None])[0]).get("score"), float | int)
 
 
 async def tokenizes_chats(probe: Probe, model: str) -> bool:
@@ -203,7 +114,7 @@ async def embedding_size(probe: Probe, model: str) -> int:
     """Embed one word; 0 where the server embeds nothing."""
     answer = await probe.post(f"{probe.url}/embeddings", {"model": model, "input": ["a"], "encoding_format": "float"})
     rows = answer.get("data")
-    vector = _mapping((rows or [None])[0]).get("embedding") if isinstance(rows, list) else None
+    vector = mapping((rows or [None])[0]).get("embedding") if isinstance(rows, list) else None
     return len(vector) if isinstance(vector, list) else 0
 
 
@@ -229,8 +140,8 @@ class Chat:
         asked = {"max_tokens": 1, "logprobs": True}
         choice = await self._ask(asked | {"top_logprobs": _ALTERNATIVES})
         choice = choice or await self._ask(asked | {"top_logprobs": 5}) or await self._ask({"max_tokens": 1})
-        content = _mapping(choice.get("logprobs")).get("content")
-        first = _mapping(content[0]) if isinstance(content, list) and content else {}
+        content = mapping(choice.get("logprobs")).get("content")
+        first = mapping(content[0]) if isinstance(content, list) and content else {}
         tokens = first.get("top_logprobs")
         return len(tokens) if isinstance(tokens, list) else 0
 
@@ -264,24 +175,12 @@ class Chat:
         if not isinstance(choices, list) or not choices:
             return {}
         self.answered = True
-        details = _mapping(_mapping(answer.get("usage")).get("prompt_tokens_details"))
+        details = mapping(mapping(answer.get("usage")).get("prompt_tokens_details"))
         if isinstance(count := details.get("cached_tokens"), int):
             self.cached = max(self.cached or 0, count)
-        return _mapping(choices[0])
-
-
-def parsed(text: str) -> dict[str, Any]:
-    """Read a JSON object; empty where it is something else."""
-    try:
-        return _mapping(json.loads(text))
-    except (ValueError, RecursionError):
-        return {}
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+        return mapping(choices[0])
 
 
 def _content(choice: dict[str, Any]) -> str:
-    content = _mapping(choice.get("message")).get("content")
+    content = mapping(choice.get("message")).get("content")
     return content if isinstance(content, str) else ""
