@@ -1,4 +1,4 @@
-"""Decide: candidates and a model's choice become one ranking with a final set; and what chunks chose becomes one choice."""
+"""Decide: candidates and what a model says of them become one ranking with a final set; chunks become one document."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_every_candidate_is_ranked_once(candidates, indexes, top_k):
     for prediction in found:
         label = TAXONOMY.labels[candidates[prediction.retrieval_rank - 1].label]
         assert (prediction.label, prediction.name) == (label.id, label.name)
-        assert prediction.retrieval_score == round(candidates[prediction.retrieval_rank - 1].score, 6)
+        assert prediction.retrieval_score == candidates[prediction.retrieval_rank - 1].score
     picked = chosen or []
     assert [prediction.retrieval_rank - 1 for prediction in found[: len(picked)]] == picked
     rest = [prediction.retrieval_rank for prediction in found[len(picked) :]]
@@ -50,6 +50,39 @@ def test_what_was_chosen_scores_above_what_was_not():
     assert [prediction.name for prediction in found] == ["label 2", "label 1", "label 0", "label 3"]
     assert [prediction.score for prediction in found] == [2.0, 1.5, 1.0, 1.0]
     assert [prediction.selected for prediction in found] == [True, False, False, False]
+
+
+@given(
+    candidates=CANDIDATES,
+    judged=st.lists(st.floats(0, 1), max_size=20),
+    top_k=st.integers(1, 25),
+    threshold=st.none() | st.floats(0, 1),
+)
+def test_probabilities_order_what_was_judged(candidates, judged, top_k, threshold):
+    """By probability, ties in fusion order; the rest behind and below; the final set is likely enough."""
+    judged = judged[: len(candidates)]
+    found = decide(TAXONOMY, candidates, probabilities=judged, top_k=top_k, threshold=threshold)
+    assert all(before.score >= after.score for before, after in pairwise(found))
+    assert [prediction.rank for prediction in found] == list(range(1, len(candidates) + 1))
+    for prediction in found[: len(judged)]:
+        assert prediction.score == round(judged[prediction.retrieval_rank - 1], 6)
+    for before, after in pairwise(found[: len(judged)]):
+        assert before.score > after.score or before.retrieval_rank < after.retrieval_rank
+    behind = found[len(judged) :]
+    assert [prediction.retrieval_rank for prediction in behind] == list(range(len(judged) + 1, len(candidates) + 1))
+    assert all(prediction.score < 0 for prediction in behind)
+    for prediction in found:
+        likely = threshold is None or prediction.score >= threshold
+        assert prediction.selected == (prediction.rank <= min(top_k, len(judged)) and likely)
+
+
+@given(candidates=CANDIDATES, indexes=st.none() | INDEXES, threshold=st.floats(0, 2))
+def test_a_threshold_cuts_by_score(candidates, indexes, threshold):
+    """With every kind of Rank: of what would be selected, only what scores enough is."""
+    chosen = None if indexes is None else [index for index in indexes if index < len(candidates)]
+    free = decide(TAXONOMY, candidates, chosen, top_k=3)
+    cut = decide(TAXONOMY, candidates, chosen, top_k=3, threshold=threshold)
+    assert [p.selected for p in cut] == [p.selected and p.score >= threshold for p in free]
 
 
 @given(rankings=st.lists(INDEXES, max_size=6))

@@ -54,7 +54,7 @@ def decide(
                 selected=rank <= min(top_k, selectable) and (threshold is None or score >= threshold),
                 retrieval_rank=index + 1,
                 evidence=candidate.evidence,
-                retrieval_score=round(candidate.score, 6),
+                retrieval_score=candidate.score,
             )
         )
     return predictions
