@@ -20,7 +20,7 @@ from labelmill.errors import ModelGone
 from labelmill.models.limit import AdaptiveLimit
 from labelmill.models.server import Server
 
-_FIRST_WAIT = 0.5
+_FIRST_WAIT = 0.1
 _LONGEST_WAIT = 15.0
 
 _Waiter: TypeAlias = "tuple[int, int, asyncio.Future[Place | None]]"

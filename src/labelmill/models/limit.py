@@ -17,7 +17,7 @@ START = 32
 _GAIN = math.log(0.98)
 """What a doubling must bring, in work a second: no loss. Too many requests cost latency alone, too few cost speed."""
 
-_FIRST_REST, _LONGEST_REST = 4, 64
+_FIRST_REST, _LONGEST_REST = 4, 32
 """Rounds without a trial after one that brought nothing; twice as many after each further one."""
 
 _ANSWERS_OF_ROUND = 16
