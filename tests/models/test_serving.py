@@ -6,8 +6,11 @@ import os
 import socket
 import sys
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fake_vllm import install_command, install_module
 from labelmill.errors import InputError
@@ -254,3 +257,24 @@ def test_lines_of_a_log_are_fit_for_reading(tmp_path):
 def test_the_reason_is_the_cause_and_not_what_followed_from_it(lines, code, expected):
     """The last words of vLLM's server are that its engine has failed; why stands before."""
     assert reason(lines, code).startswith(expected)
+
+
+@given(st.binary(max_size=300), st.integers(-20, 20))
+def test_any_output_gives_one_line_that_a_terminal_can_show(printed, code):
+    """Whatever vLLM, or the model's name in its words, may hold."""
+    with NamedTemporaryFile() as log:
+        log.write(printed)
+        log.flush()
+        lines = tail(Path(log.name))
+    assert all(line.isprintable() for line in lines)
+    assert reason(lines, code).isprintable()
+
+
+@given(st.lists(st.text("-_=.abn", max_size=6)))
+def test_any_flags_are_taken_as_they_are_or_refused(flags):
+    """Nothing of them is lost or moved."""
+    try:
+        launch = prepare(GPU, "m", port=0, flags=flags)
+    except InputError:
+        return
+    assert list(launch.command[len(launch.command) - len(flags) :]) == flags

@@ -89,7 +89,7 @@ def reason(lines: Sequence[str], code: int) -> str:
     for pattern, meaning, remedy in _CAUSES:
         for line in lines:
             if pattern.search(line):
-                return f"{meaning} ({_short(line)}). {remedy}"
+                return f"{meaning} ({_short(line).rstrip('.')}). {remedy}"
     if code == -9:
         return f"it was killed, as a system does that is out of memory. {_MEMORY}"
     raised = [line for line in lines if _RAISED.match(line) and not any(vague in line for vague in _NO_CAUSE)]
