@@ -220,12 +220,12 @@ def _proxy(url: str) -> str | None:
     from urllib.request import getproxies, proxy_bypass
 
     try:
-        parts = urlsplit(url)
-        if is_this_machine(url) or proxy_bypass(parts.hostname or ""):
-            return None
+        scheme, host = urlsplit(url).scheme, urlsplit(url).hostname
     except ValueError as error:
         raise ModelRefused(f"{url} is no URL: {error}. {_CHECK_V1}") from error
-    proxy = getproxies().get(parts.scheme)
+    if scheme not in {"http", "https"} or not host:
+        raise ModelRefused(f"{url} is no URL of a server: it begins with http://HOST or https://HOST. {_CHECK_V1}")
+    proxy = None if is_this_machine(url) or proxy_bypass(host) else getproxies().get(scheme)
     return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
 
 
