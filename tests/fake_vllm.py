@@ -33,11 +33,15 @@ DEATHS = {
 }
 """Models that end it before it is healthy, and its last words."""
 
+DEAF = {"stubborn", "slow-and-stubborn"}
+"""Models whose processes ignore SIGTERM."""
+
 
 def main(words: list[str]) -> int:
     """Do as vLLM does."""
     options = read(words[1:] if words[:1] == ["serve"] else words)
-    child = subprocess.Popen([sys.executable, "-c", "import signal, time; signal.signal(15, 1); time.sleep(60)"])
+    deaf = "signal.signal(15, signal.SIG_IGN);" if options.model in DEAF else ""
+    child = subprocess.Popen([sys.executable, "-S", "-c", f"import signal, time; {deaf} time.sleep(60)"])
     seen = {"words": words, "environment": dict(os.environ), "child": child.pid, "self": os.getpid()}
     part = Path(f"{os.environ['FAKE_VLLM_SEEN']}.part")
     part.write_text(json.dumps(seen), encoding="utf-8")
@@ -46,13 +50,13 @@ def main(words: list[str]) -> int:
     if options.model in DEATHS:
         print(*(PREFIX + line for line in DEATHS[options.model]), "  █  ▄█", sep="\n")
         return 1
-    if options.model == "stubborn":
+    if options.model in DEAF:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     else:
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
     print("Loading weights:  50%|#####     | 1/2\rLoading weights: 100%|##########| 2/2")
-    time.sleep(60 if options.model == "slow" else 0.3)
+    time.sleep(60 if options.model.startswith("slow") else 0.3)
     with HTTPServer((options.host, options.port), Health) as server:
         server.timeout = 0.5
         for _ in range(2 if options.model == "short-lived" else 120):

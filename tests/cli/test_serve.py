@@ -162,6 +162,16 @@ def test_a_signal_during_the_start_ends_it(serve):
     assert serving.nothing_is_left()
 
 
+def test_what_forgets_a_signal_while_it_starts_is_killed(serve):
+    """vLLM does so for a moment; there is nothing to lose yet, so nobody waits long."""
+    serving = serve("slow-and-stubborn")
+    serving.seen()
+    until(lambda: "Loading" in serving.log.read_text(encoding="utf-8"), "it did not come that far")
+    serving.process.terminate()
+    assert serving.end()[0] == 128 + signal.SIGTERM
+    assert serving.nothing_is_left()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent has died")
 def test_killed_outright_it_takes_vllm_along(serve):
     """The server gets a signal from the system."""
