@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from small_world import NAMES, TEXTS
 
 from labelmill import Document, Labeler, Taxonomy
-from labelmill.errors import ModelRefused, ModelRejected, ModelUnavailable
+from labelmill.errors import ModelGone, ModelRefused, ModelRejected
 from labelmill.models.client import Completion
 from labelmill.pipelines.execution import BatchResult, Execution
 from scripted import ScriptedModel
@@ -127,7 +127,7 @@ def test_one_bad_document_leaves_the_others_alone(make_labeler, trouble, kind, m
     assert by_document(result) == by_document(run(labeler, ScriptedModel(), others))
 
 
-@pytest.mark.parametrize("trouble", [ModelUnavailable("gone"), ModelRefused("wrong key")])
+@pytest.mark.parametrize("trouble", [ModelGone("gone"), ModelRefused("wrong key")])
 def test_a_server_that_is_gone_is_the_error_of_the_whole_batch(make_labeler, trouble):
     """And the questions that wait for an answer are given up, not left behind."""
     model = ScriptedModel(troubles={"violin": trouble})

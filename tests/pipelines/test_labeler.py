@@ -53,7 +53,7 @@ def test_an_error_in_a_notebook_is_the_error_itself(make_labeler):
     async def cell():
         return labeler.label(["Who can repair bicycles?"])
 
-    with pytest.raises(ModelUnavailable, match="gone"):
+    with pytest.raises(LabelmillError, match=r"infer \(unavailable\): gone"):
         asyncio.run(cell())
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from labelmill.cli import evaluation, label, models, serve, taxonomy
+from labelmill.cli import evaluation, label, models, plan, serve, status, taxonomy
 from labelmill.cli.console import fail
 
 app = typer.Typer(
@@ -22,10 +22,12 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 error in use or data, 2 usage, 3 finished with failed documents, 130 interrupted.",
 )
 app.command("label")(label.label)
+app.command("plan")(plan.plan)
 app.command("serve")(serve.serve)
 app.command("eval")(evaluation.evaluate)
 app.command("export")(evaluation.export)
 app.command("runs")(evaluation.runs)
+app.command("status")(status.status)
 app.add_typer(taxonomy.app, name="taxonomy")
 app.add_typer(models.app, name="models")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from labelmill.pipelines.batch import RunProgress
+    from labelmill.pipelines.progress import RunProgress
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -98,7 +98,8 @@ class Progress:
         finished = progress.done + progress.failed + progress.skipped
         total = f" of {progress.total:,}" if progress.total is not None else ""
         tokens = f", {progress.tokens / max(progress.seconds, 1e-9):,.0f} tokens/s" if progress.calls else ""
+        held = f"; {progress.message}" if progress.message else ""
         self.show(
             f"labelled {finished:,}{total} documents, {progress.rate:.1f}/s{tokens}, {progress.failed:,} failed, "
-            f"{duration(progress.eta_seconds)} to go"
+            f"{duration(progress.eta_seconds)} to go{held}"
         )

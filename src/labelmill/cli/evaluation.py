@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from labelmill.cli import options
-from labelmill.cli.console import put, put_json, put_table, say
+from labelmill.cli.console import duration, put, put_json, put_table, say
+
+if TYPE_CHECKING:
+    from labelmill.store import RunSummary
 
 
 def evaluate(
@@ -83,39 +86,52 @@ def runs(
     Example: labelmill runs runs.duckdb --failures
     """
     from labelmill.store import Store
-    from labelmill.store.reader import choose_run, read_failures, run_names, summarise
+    from labelmill.store.reader import choose_run, count_failures, read_failures, run_names
+    from labelmill.store.summary import summarise
 
     with Store(runs_file) as store:
         if failures:
-            found = read_failures(store, choose_run(store, run))
+            name = choose_run(store, run)
+            found, counts = read_failures(store, name), count_failures(store, name)
         else:
             summaries = [summarise(store, name) for name in ([choose_run(store, run)] if run else run_names(store))]
     if failures:
         _put_failures(found, as_json=as_json)
+        for stage, kind, count in counts:
+            say(f"{count:,} failed at {stage}: {kind}")
     elif as_json:
-        from dataclasses import asdict
-
-        put_json([asdict(summary) for summary in summaries])
+        put_json([summary.as_dict() for summary in summaries])
     else:
-        from rich import box
-        from rich.table import Column, Table
+        _put_runs(summaries)
 
-        table = Table(
-            Column("run", no_wrap=True),
-            "state",
-            "documents",
-            "failed",
-            "model",
-            "answers",
-            "tokens",
-            "seconds",
-            box=box.SIMPLE,
+
+def _put_runs(summaries: list[RunSummary]) -> None:
+    """Show runs; requests and tokens are those really spent, repeated and vain ones included."""
+    from rich import box
+    from rich.table import Column, Table
+
+    numbers = ("documents", "failed", "answers", "requests", "tokens read", "cached", "written", "at work")
+    columns = [Column(name, justify="right", no_wrap=True) for name in numbers]
+    table = Table(
+        Column("run", no_wrap=True), "state", *columns[:2], "model", *columns[2:], "begun", "corpus", box=box.SIMPLE
+    )
+    for item in summaries:
+        table.add_row(
+            item.run,
+            item.state,
+            f"{item.documents:,}",
+            f"{item.failures:,}",
+            item.model or "none",
+            f"{item.calls:,}",
+            f"{item.requests:,}",
+            f"{item.prompt_tokens:,}",
+            "" if item.cached_share is None else f"{item.cached_share:.0%}",
+            f"{item.completion_tokens:,}",
+            duration(item.seconds),
+            item.started.astimezone().strftime("%Y-%m-%d %H:%M"),
+            ", ".join(item.corpus),
         )
-        for item in summaries:
-            tokens = f"{item.prompt_tokens + item.completion_tokens:,}"
-            counts = f"{item.documents:,}", f"{item.failures:,}", str(item.program["model"] or "none")
-            table.add_row(item.run, item.state, *counts, f"{item.calls:,}", tokens, f"{item.seconds:.1f}")
-        put_table(table)
+    put_table(table)
 
 
 def _put_failures(found: list[dict[str, str | int]], *, as_json: bool) -> None:

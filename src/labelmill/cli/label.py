@@ -2,62 +2,55 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from labelmill.cli import options
-from labelmill.cli.console import Progress, duration, put_json, say
+from labelmill.cli.console import Progress, duration, put, put_json, say
+from labelmill.cli.program import open_labeler
 
 if TYPE_CHECKING:
-    from labelmill.pipelines.batch import RunProgress
-
-
-class InferChoice(StrEnum):
-    """Kinds of Infer."""
-
-    windows = "windows"
-    lm = "lm"
-    both = "both"
-
-
-class RankChoice(StrEnum):
-    """Kinds of Rank."""
-
-    fusion = "fusion"
-    listwise = "listwise"
+    from labelmill.pipelines.preview import Preview
+    from labelmill.pipelines.progress import RunProgress
 
 
 def label(
     docs: options.Docs,
     taxonomy: options.TaxonomyFile,
     out: Annotated[Path, typer.Option("--out", "-o", help="The DuckDB file to write; runs add up in it.")],
-    task: Annotated[Path | None, typer.Option(help="The task card: a TOML file with the wording.")] = None,
-    infer: Annotated[
-        InferChoice | None, typer.Option(help="What proposes queries. Default: both with a model, windows without.")
-    ] = None,
-    rank: Annotated[RankChoice, typer.Option(help="What orders the candidates.")] = RankChoice.fusion,
-    lm: Annotated[str, typer.Option(help="none, embedded, MODEL@URL, or the URL of a server with one model.")] = "none",
-    embedder: Annotated[
-        list[str] | None,
-        typer.Option(help="minilm (default), use, wordllama, st:NAME or MODEL@URL; several serve side by side."),
-    ] = None,
+    task: options.Task = None,
+    infer: options.Infer = None,
+    rank: options.Rank = options.RankChoice.fusion,
+    lm: options.Lm = None,
+    embedder: options.EmbedderChoice = None,
     labels_where: options.Where = None,
     language: options.Language = "en",
-    top_k: Annotated[int, typer.Option(min=1, help="Labels of a document's final set at most.")] = 5,
-    candidates: Annotated[int, typer.Option(min=1, help="Labels that are ranked and stored per document.")] = 50,
-    listed: Annotated[int, typer.Option(min=1, help="Candidates that listwise Rank is shown.")] = 20,
-    chunk_characters: Annotated[int, typer.Option(min=200, help="Longest piece of a document read at once.")] = 1200,
-    concurrency: Annotated[int | None, typer.Option(min=1, help="Model calls in flight at most.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Read this many documents at most.")] = None,
+    top_k: options.TopK = 5,
+    threshold: options.Threshold = None,
+    candidates: options.Candidates = 50,
+    listed: options.Listed = 20,
+    chunk_characters: options.ChunkCharacters = 1200,
+    concurrency: options.Concurrency = None,
+    timeout: options.Timeout = 300.0,
+    patience: options.Patience = 3600.0,
+    limit: options.Limit = None,
     run: Annotated[
         str | None, typer.Option(help="Name of the run. Default: made of the program and the corpus.")
     ] = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try documents again that failed before.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be asked and what used again; ask and write nothing.")
+    ] = False,
+    budget_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Stop before the run, all sittings together, takes more tokens than this.")
+    ] = None,
+    budget_hours: Annotated[
+        float | None, typer.Option(min=0, help="Stop after this many hours of work, all sittings together.")
+    ] = None,
     id_field: options.IdField = "id",
     text_field: options.TextField = "text",
     labels_field: options.LabelsField = "labels",
@@ -69,46 +62,47 @@ def label(
 
     Example: labelmill label ads.jsonl --taxonomy skills.csv --out runs.duckdb --lm http://127.0.0.1:8000/v1
     """
-    from labelmill.corpus import count_documents
-    from labelmill.pipelines.labeler import Labeler
-    from labelmill.taxonomy import Taxonomy
+    from labelmill.corpus import Corpus
+    from labelmill.pipelines.budget import Budget
 
-    total = count_documents(docs, limit=limit)  # before anything slow: it also sees that the files are there
-    labels = Taxonomy.read(taxonomy, where=labels_where, language=language)
+    corpus = Corpus(docs, limit, id_field, text_field, labels_field)
+    total = corpus.count()  # before anything slow: it also sees that the files are there
     shown = Progress()
-    chosen = embedder or ["minilm"]
-    _fetch_models([*chosen, *(["smollm2"] if lm == "embedded" else [])], shown)
-    if lm == "none" and infer in {None, InferChoice.windows} and rank is RankChoice.fusion:
-        say("No language model: infer=windows, rank=fusion. Give one with --lm.")
-    with Labeler(
-        labels,
+    with open_labeler(
+        taxonomy,
+        shown,
+        labels_where=labels_where,
+        language=language,
         lm=lm,
-        infer=None if infer is None else infer.value,
-        rank=rank.value,
-        embedders=chosen,
+        embedder=embedder,
+        infer=infer,
+        rank=rank,
         task=task,
         top_k=top_k,
-        concurrency=concurrency,
-        progress=shown.building,
+        threshold=threshold,
         candidates=candidates,
         listed=listed,
         chunk_characters=chunk_characters,
+        concurrency=concurrency,
+        timeout=timeout,
+        patience=patience,
     ) as labeler:
-        name = run or labeler.run_name(docs)
-        say(f"Run {name}: {len(labels):,} labels, into {out}")
+        name = run or labeler.run_name(corpus)
+        if dry_run:
+            preview = labeler.preview_corpus(corpus, out, run=name, retry_failed=retry_failed)
+            _report_preview(name, preview, pointwise=rank is options.RankChoice.pointwise, as_json=as_json)
+            return
+        say(f"Run {name}: {len(labeler.taxonomy):,} labels, into {out}")
         try:
             done = labeler.label_corpus(
-                docs,
+                corpus,
                 out,
                 run=name,
                 taxonomy_source=str(taxonomy),
-                limit=limit,
                 retry_failed=retry_failed,
+                budget=Budget(budget_tokens, budget_hours),
                 total=total,
                 on_progress=shown.labelling,
-                id_field=id_field,
-                text_field=text_field,
-                labels_field=labels_field,
             )
         except KeyboardInterrupt:
             shown.end()
@@ -119,14 +113,17 @@ def label(
     _report(out, name, done, as_json=as_json)
 
 
-def _fetch_models(names: list[str], shown: Progress) -> None:
-    """Fetch the files of embedded models first, with a progress bar, rather than silently with the first text."""
-    from labelmill.models.catalog import fetch_model, list_models
-
-    for model in list_models():
-        if model.name in names and not model.cached:
-            fetch_model(model.name, shown.fetching)
-            shown.end()
+def _report_preview(run: str, preview: Preview, *, pointwise: bool, as_json: bool) -> None:
+    if as_json:
+        put_json({"run": run, **preview.as_dict()})
+        return
+    put(f"Run {run}: {preview.documents:,} documents to label, {preview.skipped:,} left as they are")
+    if preview.failed:
+        put(f"  {preview.failed:,} rows that cannot be read")
+    put(f"  infer     {preview.infer_reused:,} answers used again, {preview.infer_calls:,} to ask for")
+    put(f"  retrieve  {preview.retrieve_reused:,} documents used again, {preview.retrieve_runs:,} to retrieve for")
+    each = ", each of one request a candidate" if pointwise and preview.rank_calls else ""
+    put(f"  rank      {preview.rank_reused:,} answers used again, {preview.rank_calls:,} to ask for{each}")
 
 
 def _report(out: Path, run: str, done: RunProgress, *, as_json: bool) -> None:
@@ -149,6 +146,7 @@ def _report(out: Path, run: str, done: RunProgress, *, as_json: bool) -> None:
                 "unlabelled": summary.unlabelled,
                 "new_calls": done.calls,
                 "calls": summary.calls,
+                "requests": summary.requests,
                 "prompt_tokens": summary.prompt_tokens,
                 "cached_tokens": summary.cached_tokens,
                 "completion_tokens": summary.completion_tokens,
@@ -157,14 +155,18 @@ def _report(out: Path, run: str, done: RunProgress, *, as_json: bool) -> None:
         )
     else:
         tokens = summary.prompt_tokens + summary.completion_tokens
-        model = f"; {done.calls:,} model calls now, {summary.calls:,} answers of {tokens:,} tokens in all"
+        model = f"; {done.calls:,} questions asked now; {tokens:,} tokens in {summary.requests:,} requests in all"
         before = f" ({done.skipped:,} were done before)" if done.skipped else ""
+        ended = "Stopped at the budget after" if done.state == "budget" else "Done in"
         say(
-            f"Done in {duration(done.seconds)}: {summary.documents:,} documents{before}, {summary.failures:,} failed, "
-            f"{summary.predictions:,} labels ranked, {summary.selected:,} selected{model if summary.calls else ''}."
+            f"{ended} {duration(done.seconds)}: {summary.documents:,} documents{before}, {summary.failures:,} failed, "
+            f"{summary.predictions:,} labels ranked, {summary.selected:,} selected"
+            f"{model if summary.calls or summary.requests else ''}."
         )
         if summary.unlabelled:
-            say(f"{summary.unlabelled:,} documents got no label: the model chose none of their candidates.")
+            say(f"{summary.unlabelled:,} documents got no label: nothing of their candidates was chosen.")
+        if done.state == "budget":
+            say("The same command with a larger budget goes on.")
         say(f"Next: labelmill eval {out} --gold DOCS, or labelmill export {out} --to FILE.parquet")
     if summary.failures:
         say(

@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+class InferChoice(StrEnum):
+    """Kinds of Infer."""
+
+    windows = "windows"
+    lm = "lm"
+    both = "both"
+
+
+class RankChoice(StrEnum):
+    """Kinds of Rank."""
+
+    fusion = "fusion"
+    listwise = "listwise"
+    pointwise = "pointwise"
+
 
 Docs = Annotated[
     list[Path], typer.Argument(help="JSONL, CSV or TSV (also .gz), Parquet, a folder of .txt, or - for JSONL on stdin.")
@@ -23,3 +41,35 @@ LabelsField = Annotated[str, typer.Option(help="What the documents call their go
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for programs.")]
 RunsFile = Annotated[Path, typer.Argument(help="The DuckDB file that `labelmill label` wrote.")]
 Run = Annotated[str | None, typer.Option(help="Which run; the newest by default.")]
+
+Task = Annotated[Path | None, typer.Option(help="The task card: a TOML file with the wording.")]
+Infer = Annotated[
+    InferChoice | None, typer.Option(help="What proposes queries. Default: both with a model, windows without.")
+]
+Rank = Annotated[RankChoice, typer.Option(help="What orders the candidates.")]
+Lm = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="none (default), embedded, MODEL@URL, or the URL of a server with one model; "
+        "given several times: servers of the same model, which share the work."
+    ),
+]
+EmbedderChoice = Annotated[
+    list[str] | None,
+    typer.Option(help="minilm (default), use, wordllama, st:NAME or MODEL@URL; several serve side by side."),
+]
+TopK = Annotated[int, typer.Option(min=1, help="Labels of a document's final set at most.")]
+Threshold = Annotated[
+    float | None,
+    typer.Option(help="Score that a label of the final set has at least. Default: 0.5 with pointwise Rank, else none."),
+]
+Candidates = Annotated[int, typer.Option(min=1, help="Labels that are ranked and stored per document.")]
+Listed = Annotated[int, typer.Option(min=1, help="Candidates that the model is shown by Rank.")]
+ChunkCharacters = Annotated[int, typer.Option(min=200, help="Longest piece of a document read at once.")]
+Concurrency = Annotated[
+    int | None,
+    typer.Option(min=1, help="Requests in flight at each server at most. Default: as many as make it faster, to 256."),
+]
+Timeout = Annotated[float, typer.Option(min=1, help="Seconds for an answer of the model.")]
+Patience = Annotated[float, typer.Option(min=0, help="Seconds to wait for the model's servers while none answers.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Read this many documents at most.")]

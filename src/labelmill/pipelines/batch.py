@@ -1,76 +1,30 @@
-"""The batch run: a corpus through a program into a store, a few batches in flight, each committed as a whole."""
+"""The batch run: a corpus through a program into a store, some batches in flight, each committed as a whole."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from labelmill.keys import content_key
+from labelmill.errors import ModelGone
+from labelmill.models.balance import ServerState
 from labelmill.models.client import ChatModel
-from labelmill.pipelines.execution import BatchResult, Execution, document_key
+from labelmill.models.served import ServedModel
+from labelmill.pipelines.budget import Account, Budget
+from labelmill.pipelines.execution import BatchResult, Execution
+from labelmill.pipelines.feeding import BATCH_DOCUMENTS, batched, next_of
 from labelmill.pipelines.program import Program
+from labelmill.pipelines.progress import OnProgress, RunProgress
+from labelmill.pipelines.todo import Todo
 from labelmill.records import Document, Failure
-from labelmill.store import RunWriter
+from labelmill.store import RunWriter, Spending
+from labelmill.store.heartbeat import Heartbeat
 
-BATCH_DOCUMENTS = 32
-"""Documents of a batch: seconds of work, so that little is lost by a kill and commits cost little."""
+_SECONDS_BETWEEN_BEATS = 1.0
 
-_BATCH_CHARACTERS = 200_000
-"""Of a batch, so that its windows fit into memory: about as many, with a vector of 1.5 KB each."""
-
-_Item = TypeVar("_Item", Document, Document | Failure)
-
-
-@dataclass(slots=True)
-class RunProgress:
-    """How far a run is.
-
-    Attributes:
-        done: Documents done in this sitting.
-        skipped: Documents that were done before.
-        failed: Documents that failed in this sitting.
-        total: Documents in all, where known.
-        tokens: Prompt and completion tokens of this sitting.
-        calls: Model calls of this sitting.
-        reused: Answers taken from the store.
-        started: When this sitting began, by `time.monotonic`.
-    """
-
-    done: int = 0
-    skipped: int = 0
-    failed: int = 0
-    total: int | None = None
-    tokens: int = 0
-    calls: int = 0
-    reused: int = 0
-    started: float = 0.0
-
-    @property
-    def seconds(self) -> float:
-        """Of this sitting, so far."""
-        return time.monotonic() - self.started
-
-    @property
-    def rate(self) -> float:
-        """Documents a second in this sitting."""
-        return (self.done + self.failed) / max(self.seconds, 1e-9)
-
-    @property
-    def eta_seconds(self) -> float | None:
-        """Seconds to go at this rate; None where the total is unknown or nothing is done yet."""
-        if self.total is None or not self.done + self.failed:
-            return None
-        return max(self.total - self.done - self.failed - self.skipped, 0) / self.rate
-
-
-OnProgress = Callable[[RunProgress], None]
+_HOPELESS = 4 * BATCH_DOCUMENTS
+"""Documents one after another that got no answer: by then it is not the documents."""
 
 
 class BatchRun:
@@ -80,10 +34,11 @@ class BatchRun:
         program: The stages.
         writer: Where rows go.
         model: The language model, where the program uses one.
-        concurrency: Model calls in flight at most.
+        concurrency: Questions that are put to the model at once at most.
         retry_failed: Whether documents that failed before are tried again.
         whole: Whether `run` is given the whole corpus; failures of rows that are not in it are then forgotten.
-        on_progress: Told after every batch.
+        budget: What the run may cost, over all sittings.
+        on_progress: Told after every batch, and every second.
     """
 
     def __init__(
@@ -95,6 +50,7 @@ class BatchRun:
         concurrency: int = 32,
         retry_failed: bool = False,
         whole: bool = True,
+        budget: Budget = Budget(),  # noqa: B008 - frozen
         on_progress: OnProgress = lambda _: None,
     ) -> None:
         """Remember what to run."""
@@ -102,40 +58,60 @@ class BatchRun:
         self._writer = writer
         self._model = model
         self._concurrency = concurrency
-        self._in_flight = 2 if model is None else 2 + concurrency // BATCH_DOCUMENTS
         self._retry_failed = retry_failed
         self._whole = whole
-        self._failed: dict[str, str] = {}
+        self._unanswered = 0
+        self._account = Account(budget, *writer.stored.spent())
         self._on_progress = on_progress
+        self._progress = RunProgress()
+        self._todo = Todo("", bool, {})
 
     async def run(self, items: Iterable[Document | Failure], total: int | None = None) -> RunProgress:
-        """Label everything that is not done yet.
+        """Label everything that is not done yet, or as much as the budget admits.
 
         Cancelled or failed, it leaves whole batches committed and the run's state at ``interrupted``.
         """
-        progress = RunProgress(total=total, started=time.monotonic())
-        execution = Execution(self._program, self._model, concurrency=self._concurrency, answers=self._writer.answers)
-        self._failed = self._writer.failed()
+        progress = self._progress = RunProgress(total=total, started=time.monotonic())
+        stored = self._writer.stored
+        todo = self._todo = Todo(self._program.key, stored.done, stored.failed(), retry_failed=self._retry_failed)
+        execution = Execution(
+            self._program,
+            self._model,
+            concurrency=self._concurrency,
+            answers=stored.answers,
+            retrievals=stored.retrievals,
+        )
+        heartbeat = Heartbeat(self._writer.path)
+        ticking = asyncio.create_task(self._tick(heartbeat))
         state = "interrupted"
         try:
-            await self._run_batches(execution, batched(self._todo(items, progress)), progress)
-            if self._whole and self._failed:
-                # What is left failed in rows that the corpus has no more: they were repaired, or taken out.
-                self._writer.forget_failures(list(self._failed))
-            state = "finished"
+            state = await self._run_batches(execution, batched(todo.of(items)))
+            if state == "finished" and self._whole and todo.gone():
+                self._writer.forget_failures(todo.gone())
         finally:
-            self._writer.close(state, progress.seconds)
+            ticking.cancel()
+            progress.state = state
+            self._writer.close(state, progress.seconds, self._spent(execution))
+            self._show(heartbeat, force=True)
+            heartbeat.end()
         return progress
 
-    async def _run_batches(
-        self, execution: Execution, batches: Iterator[list[Document | Failure]], progress: RunProgress
-    ) -> None:
+    async def _run_batches(self, execution: Execution, batches: Iterator[list[Document | Failure]]) -> str:
+        """Keep batches under way until there are no more; tell how that ended."""
         running: set[asyncio.Task[None]] = set()
+        turn = 0
         try:
-            for batch in batches:
-                running.add(asyncio.create_task(self._run_batch(execution, batch, progress)))
-                if len(running) >= self._in_flight:
+            while True:
+                room = self._account.room_for(BATCH_DOCUMENTS, self._progress.seconds)
+                if room is None or len(running) >= self._in_flight():
                     running = await _settle(running, asyncio.FIRST_COMPLETED)
+                    continue
+                batch = await self._next(batches, running) if room else None
+                if batch is None:
+                    break
+                self._account.open += len(batch)
+                running.add(asyncio.create_task(self._run_batch(execution, batch, turn)))
+                turn += 1
             while running:
                 running = await _settle(running, asyncio.FIRST_COMPLETED)
         finally:
@@ -143,58 +119,92 @@ class BatchRun:
                 task.cancel()
             with suppress(asyncio.CancelledError):
                 await asyncio.gather(*running, return_exceptions=True)
+        return "finished" if room else "budget"
 
-    async def _run_batch(self, execution: Execution, batch: list[Document | Failure], progress: RunProgress) -> None:
+    async def _next(
+        self, batches: Iterator[list[Document | Failure]], running: set[asyncio.Task[None]]
+    ) -> list[Document | Failure] | None:
+        """Wait for the next batch, or for the error of one that is under way."""
+        coming = asyncio.ensure_future(next_of(batches))
+        try:
+            while not coming.done():
+                done, _ = await asyncio.wait({coming, *running}, return_when=asyncio.FIRST_COMPLETED)
+                for task in done - {coming}:
+                    running.discard(task)
+                    task.result()
+            return coming.result()
+        finally:
+            coming.cancel()
+
+    async def _run_batch(self, execution: Execution, batch: list[Document | Failure], turn: int) -> None:
         documents = [item for item in batch if isinstance(item, Document)]
-        unread = [replace(item, key=_unread_key(item)) for item in batch if isinstance(item, Failure)]
-        result = await execution.label(documents) if documents else BatchResult([], [], [])
+        unread = [item for item in batch if isinstance(item, Failure)]
+        result = await execution.label(documents, turn) if documents else BatchResult()
         failures = unread + result.failures
-        await asyncio.to_thread(self._writer.write, result.documents, failures, result.stages)
+        spent = self._spent(execution)
+        await asyncio.to_thread(self._writer.write, result.documents, failures, result.stages, spent)
         execution.stored(result)
+        progress = self._progress
         progress.done += len(result.documents)
         progress.failed += len(failures)
         progress.calls += result.calls
         progress.reused += result.reused
-        progress.tokens += sum(stage.prompt_tokens + stage.completion_tokens for stage in result.stages)
+        self._account.settle(len(batch), sum(each.prompt_tokens + each.completion_tokens for each in spent))
         self._on_progress(progress)
+        self._see_whether_it_is_hopeless(result)
 
-    def _todo(self, items: Iterable[Document | Failure], progress: RunProgress) -> Iterator[Document | Failure]:
-        """Leave out what is done, and what failed and has not changed since."""
-        program, done = self._program.key, self._writer.done_keys()
-        for item in items:
-            if isinstance(item, Failure):
-                name, key = item.document, _unread_key(item)
-            else:
-                name, key = item.id, document_key(program, item)
-            failed_with = self._failed.pop(name, None)
-            if (failed_with == key and not self._retry_failed) or _contains(done, key):
-                progress.skipped += 1
-            else:
-                yield item
+    def _spent(self, execution: Execution) -> list[Spending]:
+        """Take what was spent since the last time, to be written down."""
+        spent = execution.take_spent()
+        progress = self._progress
+        for cost in spent.values():
+            progress.requests += cost.requests
+            progress.prompt_tokens += cost.prompt_tokens
+            progress.cached_tokens += cost.cached_tokens
+            progress.completion_tokens += cost.completion_tokens
+        return [
+            Spending(
+                stage,
+                cost.requests,
+                cost.prompt_tokens,
+                cost.cached_tokens,
+                cost.completion_tokens,
+                round(cost.seconds, 4),
+            )
+            for stage, cost in spent.items()
+        ]
+
+    def _see_whether_it_is_hopeless(self, result: BatchResult) -> None:
+        unanswered = [failure for failure in result.failures if failure.kind == "unavailable"]
+        self._unanswered = 0 if result.documents else self._unanswered + len(unanswered)
+        if self._unanswered >= _HOPELESS:
+            raise ModelGone(
+                f"{self._unanswered} documents one after another got no answer; the last: {unanswered[-1].message} "
+                "Mend the server, then run the same command: it tries them again."
+            )
+
+    def _in_flight(self) -> int:
+        """Say how many batches to have under way: documents for twice what the servers take at once."""
+        if self._model is None:
+            return 2
+        states = _states(self._model)
+        at_once = sum(state.limit for state in states if state.state == "up") or min(self._concurrency, 32)
+        return 2 + 2 * at_once // BATCH_DOCUMENTS
+
+    async def _tick(self, heartbeat: Heartbeat) -> None:
+        while True:
+            self._show(heartbeat)
+            await asyncio.sleep(_SECONDS_BETWEEN_BEATS)
+            self._on_progress(self._progress)
+
+    def _show(self, heartbeat: Heartbeat, *, force: bool = False) -> None:
+        self._progress.servers = _states(self._model)
+        self._progress.skipped = self._todo.skipped
+        heartbeat.beat({"run": self._writer.run, **self._progress.as_dict()}, force=force)
 
 
-def batched(items: Iterable[_Item]) -> Iterator[list[_Item]]:
-    """Cut a stream into batches of `BATCH_DOCUMENTS` documents, or fewer where they are long."""
-    batch: list[_Item] = []
-    characters = 0
-    for item in items:
-        batch.append(item)
-        characters += len(item.text) if isinstance(item, Document) else 0
-        if len(batch) == BATCH_DOCUMENTS or characters >= _BATCH_CHARACTERS:
-            yield batch
-            batch, characters = [], 0
-    if batch:
-        yield batch
-
-
-def _unread_key(failure: Failure) -> str:
-    return content_key("unread", failure.document, failure.kind, failure.message)
-
-
-def _contains(keys: NDArray[np.uint64], key: str) -> bool:
-    bits = np.uint64(int(key[:16], 16))
-    place = int(np.searchsorted(keys, bits))
-    return bool(place < len(keys) and keys[place] == bits)
+def _states(model: ChatModel | None) -> Sequence[ServerState]:
+    return model.states() if isinstance(model, ServedModel) else ()
 
 
 async def _settle(running: set[asyncio.Task[None]], when: str) -> set[asyncio.Task[None]]:

@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from threading import Thread
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from pydantic import ValidationError
 
-from labelmill.corpus import read_documents
+from labelmill.corpus import Corpus
 from labelmill.corpus.fields import clean, is_blank
 from labelmill.errors import InputError, LabelmillError
 from labelmill.keys import content_key
 from labelmill.models.client import ChatModel
-from labelmill.models.served import ServedModel
-from labelmill.models.spec import ModelSpec
+from labelmill.models.served import PATIENCE_SECONDS, TIMEOUT_SECONDS
 from labelmill.pipelines.assemble import assemble
-from labelmill.pipelines.batch import BatchRun, OnProgress, RunProgress, batched
+from labelmill.pipelines.batch import BatchRun
+from labelmill.pipelines.budget import Budget
+from labelmill.pipelines.connection import Connection
 from labelmill.pipelines.execution import Execution
+from labelmill.pipelines.feeding import batched
+from labelmill.pipelines.loop import run_to_end
+from labelmill.pipelines.pilot import PILOT_DOCUMENTS, PILOT_SECONDS, Pilot, Plan, Prices, Sample
+from labelmill.pipelines.preview import Preview, Previewer
 from labelmill.pipelines.program import Program
+from labelmill.pipelines.progress import OnProgress, RunProgress
 from labelmill.pipelines.spec import InferKind, ProgramSpec, RankKind
+from labelmill.pipelines.todo import Todo
 from labelmill.prompts.card import TaskCard
 from labelmill.records import Document, Prediction
 from labelmill.retrievers.base import Embedder
 from labelmill.retrievers.index import Progress
-from labelmill.store import RunWriter, Store
+from labelmill.store import RunWriter, Store, Stored
 from labelmill.taxonomy import Taxonomy
 
-_T = TypeVar("_T")
+_MOST_DRAWN = 2000
+"""Documents that a pilot may go on to, for servers that take hundreds at once."""
 
 
 class Labeler:
@@ -43,13 +47,16 @@ class Labeler:
 
     Args:
         taxonomy: The labels.
-        lm: The language model: ``none``, ``embedded``, ``MODEL@URL`` or a URL; or any `ChatModel`.
+        lm: The language model: ``none``, ``embedded``, ``MODEL@URL`` or a URL; several URLs for servers of the same
+            model; or any `ChatModel`.
         infer: ``windows``, ``lm`` or ``both``; by default ``both`` with a model and ``windows`` without.
-        rank: ``fusion`` or ``listwise``.
+        rank: ``fusion``, ``listwise`` or ``pointwise``.
         embedders: Names of embedders (``minilm``, ``use``, ``wordllama``, ``st:NAME``, ``MODEL@URL``), or embedders.
         task: The wording, as a card or the path of a TOML file.
         top_k: Size of a final set at most.
-        concurrency: Model calls in flight at most; by default what the model takes.
+        concurrency: Requests in flight at each server at most; by default as many as make it faster.
+        timeout: Seconds for an answer of the model.
+        patience: Seconds to wait for its servers while none answers.
         progress: Told how far the building of an index is.
         settings: Further fields of `ProgramSpec`.
 
@@ -62,13 +69,15 @@ class Labeler:
         self,
         taxonomy: Taxonomy,
         *,
-        lm: str | ChatModel = "none",
+        lm: str | Sequence[str] | ChatModel = "none",
         infer: InferKind | None = None,
         rank: RankKind = "fusion",
         embedders: Sequence[str | Embedder] = ("minilm",),
         task: TaskCard | str | Path | None = None,
         top_k: int = 5,
         concurrency: int | None = None,
+        timeout: float = TIMEOUT_SECONDS,
+        patience: float = PATIENCE_SECONDS,
         progress: Progress | None = None,
         **settings: Any,
     ) -> None:
@@ -78,8 +87,16 @@ class Labeler:
         with contextlib.ExitStack() as undo:
             undo.callback(self.close)
             asks = infer != "windows" or rank != "fusion"
-            self._connect, name, slots = self._find_model(lm if asks else "none")
-            self.concurrency = concurrency or slots
+            self._connection = run_to_end(
+                lambda: Connection.find(
+                    lm if asks else "none",
+                    self._resources,
+                    concurrency=concurrency,
+                    timeout=timeout,
+                    patience=patience,
+                )
+            )
+            name = self._connection.model
             given: list[Any] = list(embedders)
             try:
                 spec = ProgramSpec(
@@ -129,46 +146,48 @@ class Labeler:
         for document in documents:
             if is_blank(document.text):
                 raise InputError(f"text {document.id} is empty", remedy="Leave it out.")
-        return _run(lambda: self._label(documents, ranked))
+        return run_to_end(lambda: self._label(documents, ranked))
 
     def label_corpus(
         self,
-        paths: Sequence[str | Path],
+        corpus: Corpus | Sequence[str | Path],
         out: str | Path,
         *,
         run: str | None = None,
         taxonomy_source: str = "",
         limit: int | None = None,
         retry_failed: bool = False,
+        budget: Budget = Budget(),  # noqa: B008 - frozen
         total: int | None = None,
         on_progress: OnProgress = lambda _: None,
-        id_field: str = "id",
-        text_field: str = "text",
-        labels_field: str = "labels",
     ) -> RunProgress:
         """Label a corpus into a DuckDB file; called again, it goes on where it stopped.
 
         Args:
-            paths: Files or folders of documents.
+            corpus: The documents, or the paths of their files and folders.
             out: The DuckDB file.
             run: The run's name; by default made of the program and the corpus, so that the same call goes on.
             taxonomy_source: Where the labels came from, for the record.
-            limit: Read no more than this many documents.
+            limit: Read no more than this many documents; for paths.
             retry_failed: Try the documents again that failed before.
+            budget: What the run may cost at most, over all its sittings.
             total: How many documents there are, for the estimate of the time to go.
-            on_progress: Told after every batch.
-            id_field: What the corpus calls a document's id.
-            text_field: What it calls the text.
-            labels_field: What it calls the gold labels.
+            on_progress: Told after every batch, and every second.
+
+        Raises:
+            StoreError: The file cannot be used, or has another run of this name.
+            ModelGone: No server of the model answers any more; what is done is kept.
+            ModelRefused: The servers refuse every request.
         """
         from labelmill import __version__
 
-        name = run or self.run_name(paths)
-        items = read_documents(paths, limit=limit, id_field=id_field, text_field=text_field, labels_field=labels_field)
+        corpus = corpus if isinstance(corpus, Corpus) else Corpus(corpus, limit=limit)
+        name = run or self.run_name(corpus)
+        items = corpus.documents()
 
         async def go(store: Store) -> RunProgress:
             # First the model: a server that is not there should leave no run behind.
-            async with self._connect() as model:
+            async with self._connection.open() as model:
                 writer = RunWriter(
                     store,
                     run=name,
@@ -176,39 +195,111 @@ class Labeler:
                     program=self.program.spec.model_dump(mode="json"),
                     taxonomy=self.taxonomy,
                     taxonomy_source=taxonomy_source,
-                    corpus=[str(path) for path in paths],
+                    corpus=[str(path) for path in corpus.paths],
                     version=__version__,
                 )
                 job = BatchRun(
                     self.program,
                     writer,
                     model=model,
-                    concurrency=self.concurrency,
+                    concurrency=self._connection.concurrency,
                     retry_failed=retry_failed,
-                    whole=limit is None,
+                    whole=corpus.limit is None,
+                    budget=budget,
                     on_progress=on_progress,
                 )
                 return await job.run(items, total)
 
         with Store(out, write=True) as store:
-            return _run(lambda: go(store))
+            return run_to_end(lambda: go(store))
 
-    def run_name(self, paths: Sequence[str | Path]) -> str:
+    def preview_corpus(
+        self,
+        corpus: Corpus,
+        out: str | Path,
+        *,
+        run: str | None = None,
+        retry_failed: bool = False,
+        on_progress: Callable[[Preview], None] = lambda _: None,
+    ) -> Preview:
+        """Tell what `label_corpus` would ask and what it would use again; no model is asked and nothing is written.
+
+        Retrieval is done where Rank's questions depend on it.
+
+        Args:
+            corpus: The documents.
+            out: The DuckDB file; it need not be there.
+            run: As for `label_corpus`.
+            retry_failed: As for `label_corpus`.
+            on_progress: Told after every batch.
+        """
+        with contextlib.ExitStack() as opened:
+            stored: Stored | None = None
+            if Path(out).exists():
+                name = run or ("" if corpus.is_stream else self.run_name(corpus))
+                stored = Stored(opened.enter_context(Store(out)), name, self.taxonomy)
+            lookups = {"answers": stored.answers, "retrievals": stored.retrievals} if stored else {}
+            previewer = Previewer(self.program, self._connection.model, self._connection.identity, **lookups)
+            failed, done = (stored.failed(), stored.done) if stored else ({}, bool)
+            todo = Todo(self.program.key, done, failed, retry_failed=retry_failed)
+            for batch in batched(todo.of(corpus.documents())):
+                previewer.count(batch)
+                previewer.preview.skipped = todo.skipped
+                on_progress(previewer.preview)
+            previewer.preview.skipped = todo.skipped
+        return previewer.preview
+
+    def plan_corpus(
+        self,
+        corpus: Corpus,
+        *,
+        prices: Prices = Prices(),  # noqa: B008 - frozen
+        documents: int = PILOT_DOCUMENTS,
+        seconds: float = PILOT_SECONDS,
+        seed: int = 0,
+    ) -> Plan:
+        """Label some documents of a corpus, store nothing, and predict what all will take.
+
+        Args:
+            corpus: The documents; not standard input, which can be read but once.
+            prices: Of tokens or of GPUs.
+            documents: How many to label at least.
+            seconds: For how long to draw more, while the servers are not busy with these.
+            seed: Of the drawing.
+
+        Raises:
+            InputError: The corpus has no documents, or is standard input.
+        """
+        if corpus.is_stream:
+            raise InputError("standard input can be read but once", remedy="Give a file.")
+        sample = Sample.draw(corpus.documents(), max(documents, _MOST_DRAWN), seed)
+        if not sample.documents:
+            raise InputError("the corpus has no document that can be read", remedy="See: labelmill label … --dry-run")
+
+        async def go() -> Plan:
+            async with self._connection.open() as model:
+                execution = Execution(self.program, model, concurrency=self._connection.concurrency)
+                return await Pilot(execution, model, documents=documents, seconds=seconds).run(sample, prices)
+
+        return run_to_end(go)
+
+    def run_name(self, corpus: Corpus | Sequence[str | Path]) -> str:
         """Name the run of this program over this corpus: the stages, and eight digits of a hash.
 
         Raises:
             InputError: The corpus is standard input, which has no name.
         """
-        if any(str(path) == "-" for path in paths):
+        corpus = corpus if isinstance(corpus, Corpus) else Corpus(corpus)
+        if corpus.is_stream:
             raise InputError("standard input has no name to make the run's from", remedy="Give the run one with --run.")
         spec = self.program.spec
-        digits = content_key(self.program.key, [str(Path(path).resolve()) for path in paths])[:8]
+        digits = content_key(self.program.key, [str(Path(path).resolve()) for path in corpus.paths])[:8]
         return f"{spec.infer}-{spec.rank}-{digits}"
 
     async def _label(self, documents: Sequence[Document], ranked: bool) -> list[list[Prediction]]:
         labelled: list[list[Prediction]] = []
-        async with self._connect() as model:
-            execution = Execution(self.program, model, concurrency=self.concurrency)
+        async with self._connection.open() as model:
+            execution = Execution(self.program, model, concurrency=self._connection.concurrency)
             for batch in batched(documents):
                 result = await execution.label(batch)
                 for failure in result.failures:
@@ -219,69 +310,8 @@ class Labeler:
                 ]
         return labelled
 
-    def _find_model(self, lm: str | ChatModel) -> tuple[Callable[[], Any], str, int]:
-        """Return how to connect, the model's name (empty for none), and how many calls it takes at once."""
-        if not isinstance(lm, str):
-            return lambda: _given(lm), lm.model, 32
-        spec = ModelSpec.parse(lm)
-        if spec.kind == "none":
-            return lambda: _given(None), "", 1
-        if spec.kind == "embedded":
-            from labelmill.models.embedded import embedded_server
-
-            server = self._resources.enter_context(embedded_server())
-            identity = server.fingerprint
-            return (
-                lambda: ServedModel(server.base_url, server.model, key="EMPTY", identity=identity),
-                server.model,
-                server.slots,
-            )
-        name = spec.model or _run(lambda: _served_name(spec.url))
-        return lambda: ServedModel(spec.url, name), name, 64
-
-
-@asynccontextmanager
-async def _given(model: ChatModel | None) -> AsyncIterator[ChatModel | None]:
-    yield model
-
-
-async def _served_name(url: str) -> str:
-    async with ServedModel(url) as model:
-        return model.model
-
 
 def _load(embedders: Sequence[str | Embedder]) -> list[Embedder]:
     from labelmill.models.embedders import load_embedder
 
     return [load_embedder(embedder) if isinstance(embedder, str) else embedder for embedder in embedders]
-
-
-def _run(make: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-    """Run a coroutine to its end, also from within a notebook, whose own loop is running already."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(make())
-    tasks: list[asyncio.Task[_T]] = []
-    outcome: Future[_T] = Future()
-
-    async def main() -> _T:
-        tasks.append(asyncio.ensure_future(make()))
-        return await tasks[0]
-
-    def target() -> None:
-        try:
-            outcome.set_result(asyncio.run(main()))
-        except BaseException as error:  # noqa: BLE001 - raised again below, in the caller's thread
-            outcome.set_exception(error)
-
-    thread = Thread(target=target, name="labelmill")
-    thread.start()
-    try:
-        thread.join()
-    except KeyboardInterrupt:
-        for task in tasks:
-            task.get_loop().call_soon_threadsafe(task.cancel)
-        thread.join()
-        raise
-    return outcome.result()

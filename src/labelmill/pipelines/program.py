@@ -56,6 +56,13 @@ class Program:
                 runs.update(dict.fromkeys(windows(chunk)))
         return Queries(tuple(chunks), tuple(runs), tuple(phrases))
 
+    def retrieval_key(self, chunks: Sequence[str], phrases: Sequence[str]) -> str:
+        """Identify everything that decides a document's candidates."""
+        windowed, kept = self.spec.infer != "lm", self.spec.candidates
+        return content_key(
+            "retrieve", PROGRAM_VERSION, self.taxonomy.key, self.retrieve.fingerprint, windowed, kept, chunks, phrases
+        )
+
     def names(self, candidates: Sequence[Candidate]) -> list[str]:
         """Name the candidates that a model is shown."""
         return [self.taxonomy.labels[candidate.label].name for candidate in candidates[: self.spec.listed]]

@@ -20,6 +20,9 @@ SCHEMA_VERSION = 2
 _CONFIG: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 """Else DuckDB downloads code for what it takes for a file of another database."""
 
+_WRITING: dict[str, Any] = {"threads": 1}
+"""Batches are small: more threads would cost a third more of the machine, which has retrieval to do."""
+
 _FILE_ERRORS = (
     duckdb.IOException,
     duckdb.InvalidInputException,
@@ -51,11 +54,14 @@ class Store:
     def __init__(self, path: str | Path, *, write: bool = False) -> None:
         """Open the file, and see that its schema is the one this version knows."""
         self.path = Path(path)
+        self.read_only = not write
+        self._inserts: dict[str, tuple[str, str]] = {}
         if not write and not self.path.exists():
             raise StoreError(f"{self.path}: no such file. Make it with: labelmill label … --out {self.path}")
         with self.errors():
             self._check_file(write=write)
-            self.connection = duckdb.connect(str(self.path), read_only=not write, config=_CONFIG)
+            config = _CONFIG | _WRITING if write else _CONFIG
+            self.connection = duckdb.connect(str(self.path), read_only=not write, config=config)
         try:
             with self.errors():
                 self._check_schema(write=write)
@@ -114,14 +120,10 @@ class Store:
         """
         if not rows:
             return
-        columns = self._columns(table)
-        shape = orjson.dumps([dict(columns)]).decode()
-        names = ", ".join(f'"{name}"' for name, _ in columns)
-        values = ", ".join(f'item."{name}"' for name, _ in columns)
-        self.connection.execute(
-            f"INSERT INTO {table} ({names}) SELECT {values} FROM (SELECT unnest(from_json($rows, $shape)) AS item)",  # noqa: S608 - names come from the schema
-            {"rows": orjson.dumps(rows).decode(), "shape": shape},
-        )
+        if table not in self._inserts:
+            self._inserts[table] = self._insert(table)
+        query, shape = self._inserts[table]
+        self.connection.execute(query, {"rows": orjson.dumps(rows).decode(), "shape": shape})
 
     @contextmanager
     def view(self, name: str, columns: Mapping[str, NDArray[Any]]) -> Iterator[None]:
@@ -130,11 +132,15 @@ class Store:
         yield
         self.connection.unregister(name)  # where a query fails, the transaction takes the name back
 
-    def _columns(self, table: str) -> list[tuple[str, Any]]:
-        rows = self.connection.execute(
+    def _insert(self, table: str) -> tuple[str, str]:
+        """Make the statement that takes rows of a table as JSON, and the shape of that JSON."""
+        columns = self.connection.execute(
             "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index", [table]
         ).fetchall()
-        return [(name, _json_shape(kind)) for name, kind in rows]
+        names = ", ".join(f'"{name}"' for name, _ in columns)
+        values = ", ".join(f'item."{name}"' for name, _ in columns)
+        query = f"INSERT INTO {table} ({names}) SELECT {values} FROM (SELECT unnest(from_json($rows, $shape)) AS item)"  # noqa: S608 - names come from the schema
+        return query, orjson.dumps([{name: _json_shape(kind) for name, kind in columns}]).decode()
 
     def _roll_back(self) -> None:
         try:

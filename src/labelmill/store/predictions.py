@@ -6,7 +6,8 @@ as Python values, the same costs five times as much.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -46,22 +47,20 @@ def insert_predictions(store: Store, run: str, documents: Sequence[DocumentResul
     rows = np.arange(len(predictions), dtype=np.int32)
     columns = {
         "row": rows,
-        "document": np.repeat(
-            _texts(item.document for item in documents), [len(item.predictions) for item in documents]
-        ),
-        "label": _texts(item.label for item in predictions),
-        "rank": np.array([item.rank for item in predictions], np.int32),
-        "score": np.array([item.score for item in predictions], np.float64),
-        "selected": np.array([item.selected for item in predictions], np.bool_),
-        "retrieval_rank": np.array([item.retrieval_rank for item in predictions], np.int32),
-        "retrieval_score": np.array([item.retrieval_score for item in predictions], np.float64),
+        "document": np.repeat(_column(documents, "document"), [len(item.predictions) for item in documents]),
+        "label": _column(predictions, "label"),
+        "rank": _column(predictions, "rank", np.int32),
+        "score": _column(predictions, "score", np.float64),
+        "selected": _column(predictions, "selected", np.bool_),
+        "retrieval_rank": _column(predictions, "retrieval_rank", np.int32),
+        "retrieval_score": _column(predictions, "retrieval_score", np.float64),
     }
     evidence = {
         "row": np.repeat(rows, [len(item.evidence) for item in predictions]),
-        "lane": _texts(hit.lane for hit in hits),
-        "rank": np.array([hit.rank for hit in hits], np.int32),
-        "score": np.array([hit.score for hit in hits], np.float64),
-        "query": _texts(hit.query for hit in hits),
+        "lane": _column(hits, "lane"),
+        "rank": _column(hits, "rank", np.int32),
+        "score": _column(hits, "score", np.float64),
+        "query": _column(hits, "query"),
     }
     with store.view("new_predictions", columns), store.view("new_hits", evidence):
         store.connection.execute(_INSERT, {"run": run, "batch": batch})
@@ -94,5 +93,6 @@ def read_candidates(store: Store, taxonomy: Taxonomy, wanted: Sequence[tuple[str
     return found
 
 
-def _texts(values: Iterable[str]) -> NDArray[Any]:
-    return np.array(list(values), dtype=object)
+def _column(values: Sequence[Any], name: str, kind: type[np.generic] = np.object_) -> NDArray[Any]:
+    """Collect one attribute of many values; texts stay objects, which DuckDB reads as such."""
+    return np.array(list(map(attrgetter(name), values)), dtype=kind)

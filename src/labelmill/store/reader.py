@@ -1,4 +1,4 @@
-"""Reading runs back: summaries, the ranked labels as arrays for evaluation, and exports."""
+"""Reading runs back: which there are, the ranked labels as arrays for evaluation, failures, exports."""
 
 from __future__ import annotations
 
@@ -14,44 +14,8 @@ from numpy.typing import NDArray
 from labelmill.errors import InputError, StoreError
 from labelmill.records import Label
 from labelmill.store.database import Store
+from labelmill.store.summary import summarise as summarise  # noqa: PLC0414 - callers look for it here
 from labelmill.taxonomy import Taxonomy
-
-
-@dataclass(frozen=True, slots=True)
-class RunSummary:
-    """A run and what it cost so far.
-
-    Attributes:
-        run: Its name.
-        state: ``running``, ``interrupted`` or ``finished``.
-        taxonomy: Content hash of its taxonomy.
-        documents: Documents done.
-        failures: Documents failed.
-        predictions: Labels that were ranked, over all documents.
-        selected: Those of them that are in a final set.
-        unlabelled: Documents whose final set is empty.
-        calls: Answers of a model that went into it, those taken over from other runs included.
-        prompt_tokens: Their tokens read.
-        cached_tokens: Their tokens read out of a prefix cache.
-        completion_tokens: Their tokens written.
-        seconds: At work.
-        program: The whole specification.
-    """
-
-    run: str
-    state: str
-    taxonomy: str
-    documents: int
-    failures: int
-    predictions: int
-    selected: int
-    unlabelled: int
-    calls: int
-    prompt_tokens: int
-    cached_tokens: int
-    completion_tokens: int
-    seconds: float
-    program: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +45,17 @@ def run_names(store: Store) -> list[str]:
         return [row[0] for row in store.connection.execute("SELECT run FROM runs ORDER BY started, run").fetchall()]
 
 
+def last_run(store: Store) -> str:
+    """Return the run that was written last.
+
+    Raises:
+        StoreError: There is none.
+    """
+    with store.errors():
+        row = store.first("SELECT run FROM runs ORDER BY updated DESC, started DESC, run LIMIT 1")
+    return row[0] if row else choose_run(store, None)
+
+
 def choose_run(store: Store, run: str | None) -> str:
     """Return the run that was asked for, or the newest.
 
@@ -95,16 +70,6 @@ def choose_run(store: Store, run: str | None) -> str:
     if run not in names:
         raise StoreError(f"{store.path} has no run {run!r}. It has: {', '.join(names)}.")
     return run
-
-
-def summarise(store: Store, run: str) -> RunSummary:
-    """Count what a run has done and cost."""
-    with store.errors():
-        row = store.first(_SUMMARY, {"run": run})
-    if row is None:
-        raise StoreError(f"{store.path} has no run {run!r}.")
-    values = (run, *row[:-1], orjson.loads(row[-1]))
-    return RunSummary(*values)
 
 
 def read_taxonomy(store: Store, run: str) -> Taxonomy:
@@ -161,6 +126,14 @@ def read_failures(store: Store, run: str) -> list[dict[str, str | int]]:
         return [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()]
 
 
+def count_failures(store: Store, run: str) -> list[tuple[str, str, int]]:
+    """Count what failed in a run by stage and kind, the most frequent first."""
+    with store.errors():
+        return store.connection.execute(
+            "SELECT stage, kind, count(*) FROM failures WHERE run = ? GROUP BY ALL ORDER BY 3 DESC, 1, 2", [run]
+        ).fetchall()
+
+
 def export(store: Store, run: str, target: Path, *, selected_only: bool = False) -> int:
     """Write one row per (document, label) to a ``.parquet``, ``.jsonl`` or ``.csv`` file.
 
@@ -207,19 +180,6 @@ _RANKED = (
     "known AS (SELECT label, position FROM labels WHERE taxonomy = (SELECT taxonomy FROM runs WHERE run = $run)) "
     "SELECT row, position, rank, selected FROM predictions JOIN done USING (document) JOIN known USING (label) "
     "WHERE run = $run AND (rank <= $depth OR selected) ORDER BY row, rank"
-)
-
-_SUMMARY = (
-    "WITH used AS (SELECT DISTINCT unnest(stages) AS key FROM documents WHERE run = $run), "
-    "cost AS (SELECT count(*) AS calls, coalesce(sum(prompt_tokens), 0)::BIGINT AS prompt, "
-    "coalesce(sum(cached_tokens), 0)::BIGINT AS cached, coalesce(sum(completion_tokens), 0)::BIGINT AS completion "
-    "FROM stages WHERE key IN (SELECT key FROM used)) "
-    "SELECT state, taxonomy, (SELECT count(*) FROM documents WHERE run = $run), "
-    "(SELECT count(*) FROM failures WHERE run = $run), (SELECT count(*) FROM predictions WHERE run = $run), "
-    "(SELECT count(*) FROM predictions WHERE run = $run AND selected), "
-    "(SELECT count(*) FROM documents WHERE run = $run) - "
-    "(SELECT count(DISTINCT document) FROM predictions WHERE run = $run AND selected), "
-    "calls, prompt, cached, completion, seconds, program FROM runs, cost WHERE run = $run"
 )
 
 

@@ -1,0 +1,111 @@
+"""``labelmill plan``: what labelling a corpus will take, from a pilot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from labelmill.cli import options
+from labelmill.cli.console import Progress, put, put_json, put_table, say
+from labelmill.cli.program import open_labeler
+
+if TYPE_CHECKING:
+    from labelmill.pipelines.pilot import Estimate, Plan
+
+
+def plan(
+    docs: options.Docs,
+    taxonomy: options.TaxonomyFile,
+    task: options.Task = None,
+    infer: options.Infer = None,
+    rank: options.Rank = options.RankChoice.fusion,
+    lm: options.Lm = None,
+    embedder: options.EmbedderChoice = None,
+    labels_where: options.Where = None,
+    language: options.Language = "en",
+    top_k: options.TopK = 5,
+    threshold: options.Threshold = None,
+    candidates: options.Candidates = 50,
+    listed: options.Listed = 20,
+    chunk_characters: options.ChunkCharacters = 1200,
+    concurrency: options.Concurrency = None,
+    timeout: options.Timeout = 300.0,
+    patience: options.Patience = 3600.0,
+    limit: options.Limit = None,
+    pilot: Annotated[int, typer.Option(min=2, help="Documents to label for it, at least.")] = 50,
+    pilot_seconds: Annotated[
+        float, typer.Option(min=0, help="How long to go on beyond that while the servers are not busy yet.")
+    ] = 120.0,
+    seed: Annotated[int, typer.Option(help="Of the drawing of these documents.")] = 0,
+    price_prompt: Annotated[float, typer.Option(min=0, help="Of a million tokens read.")] = 0.0,
+    price_cached: Annotated[
+        float | None, typer.Option(min=0, help="Of a million of them out of the prefix cache. Default: as the others.")
+    ] = None,
+    price_completion: Annotated[float, typer.Option(min=0, help="Of a million tokens written.")] = 0.0,
+    price_gpu_hour: Annotated[float, typer.Option(min=0, help="Of an hour of one GPU.")] = 0.0,
+    gpus: Annotated[int, typer.Option(min=1, help="GPUs that the servers have together.")] = 1,
+    id_field: options.IdField = "id",
+    text_field: options.TextField = "text",
+    labels_field: options.LabelsField = "labels",
+    as_json: options.Json = False,
+) -> None:
+    """Predict the calls, tokens, hours and cost of labelling a corpus, each with a 95% interval, from a pilot.
+
+    Example: labelmill plan ads.jsonl -t skills.csv --lm http://127.0.0.1:8000/v1 --price-gpu-hour 2.50
+    """
+    from labelmill.corpus import Corpus
+    from labelmill.pipelines.pilot import Prices
+
+    corpus = Corpus(docs, limit, id_field, text_field, labels_field)
+    corpus.count()  # before anything slow: it sees that the files are there
+    with open_labeler(
+        taxonomy,
+        Progress(),
+        labels_where=labels_where,
+        language=language,
+        lm=lm,
+        embedder=embedder,
+        infer=infer,
+        rank=rank,
+        task=task,
+        top_k=top_k,
+        threshold=threshold,
+        candidates=candidates,
+        listed=listed,
+        chunk_characters=chunk_characters,
+        concurrency=concurrency,
+        timeout=timeout,
+        patience=patience,
+    ) as labeler:
+        say(f"Labelling {pilot} documents or more, drawn from the whole corpus; nothing is stored")
+        prices = Prices(price_prompt, price_cached, price_completion, price_gpu_hour, gpus)
+        made = labeler.plan_corpus(corpus, prices=prices, documents=pilot, seconds=pilot_seconds, seed=seed)
+    if as_json:
+        from dataclasses import asdict
+
+        put_json(asdict(made))
+    else:
+        _put_plan(made, priced=prices != Prices(gpus=gpus))
+
+
+def _put_plan(plan: Plan, *, priced: bool) -> None:
+    from rich import box
+    from rich.table import Column, Table
+
+    unreadable = f" ({plan.unreadable:,} rows cannot be read)" if plan.unreadable else ""
+    failed = f", {plan.pilot_failures} of them failed" if plan.pilot_failures else ""
+    put(f"{plan.documents:,} documents{unreadable}; {plan.pilot} labelled for this in {plan.pilot_seconds:.0f} s{failed}")
+    right: Any = {"justify": "right"}
+    table = Table("", Column("expected", **right), Column("95% from", **right), Column("to", **right), box=box.SIMPLE)
+    rows: list[tuple[str, Estimate, str]] = [
+        ("questions to the model", plan.calls, ",.0f"),
+        ("tokens read", plan.prompt_tokens, ",.0f"),
+        ("  of them cached", plan.cached_tokens, ",.0f"),
+        ("tokens written", plan.completion_tokens, ",.0f"),
+        ("hours", plan.hours, ",.2f"),
+        *([("cost", plan.cost, ",.2f")] if priced else []),
+    ]
+    for name, estimate, form in rows:
+        table.add_row(name, *(format(value, form) for value in (estimate.value, estimate.low, estimate.high)))
+    put_table(table)

@@ -1,0 +1,290 @@
+"""A pilot: some documents are labelled, nothing is stored, and calls, tokens and hours of the whole corpus follow.
+
+Documents are drawn at random from the whole corpus, which is read once for that. Calls and tokens of a document grow
+with its length, and the length of every document is known: so they are predicted by linear regression on the number
+of characters (Cochran, Sampling Techniques, 3rd ed. 1977, ch. 7), whose interval is much narrower than that of a mean
+where lengths differ. Hours follow from the documents labelled per second once the servers are busy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from labelmill.models.client import ChatModel
+from labelmill.models.served import ServedModel
+from labelmill.pipelines.execution import BatchResult, Execution
+from labelmill.records import Document, Failure
+
+PILOT_DOCUMENTS = 50
+PILOT_SECONDS = 120.0
+"""Of drawing further documents, for as long as a server is not busy with those there are."""
+
+_BATCH = 4
+"""Documents that go together: few, so that there are many moments at which some are done."""
+
+_ROUNDS = 3
+"""Documents for each request that the servers take at once: less would measure the beginning and the end alone."""
+
+_SLICES = 5
+"""Of the time that the rate is measured in; how far they differ gives its interval."""
+
+_MEASURED = ("calls", "prompt_tokens", "cached_tokens", "completion_tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A prediction with its interval of 95%."""
+
+    value: float
+    low: float
+    high: float
+
+    def times(self, factor: float) -> Estimate:
+        """Scale it."""
+        low, high = sorted((self.low * factor, self.high * factor))
+        return Estimate(self.value * factor, low, high)
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What things cost, in one currency; 0 for nothing.
+
+    Attributes:
+        prompt: A million tokens read.
+        cached: A million of them that come out of the prefix cache; None for the price of the others.
+        completion: A million tokens written.
+        gpu_hour: An hour of one GPU.
+        gpus: How many the servers have together.
+    """
+
+    prompt: float = 0.0
+    cached: float | None = None
+    completion: float = 0.0
+    gpu_hour: float = 0.0
+    gpus: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What labelling a corpus will take.
+
+    Attributes:
+        documents: In the corpus.
+        unreadable: Rows of it that are none.
+        pilot: Documents that were labelled for the prediction.
+        pilot_failures: Those of them that failed.
+        pilot_seconds: How long that took.
+        calls: Questions to the model.
+        prompt_tokens: Read, cached ones included.
+        cached_tokens: Out of the prefix cache.
+        completion_tokens: Written.
+        hours: With the servers as they are.
+        cost: At the prices given.
+    """
+
+    documents: int
+    unreadable: int
+    pilot: int
+    pilot_failures: int
+    pilot_seconds: float
+    calls: Estimate
+    prompt_tokens: Estimate
+    cached_tokens: Estimate
+    completion_tokens: Estimate
+    hours: Estimate
+    cost: Estimate
+
+
+@dataclass(slots=True)
+class Sample:
+    """Documents drawn from a corpus, and what is known of all the others.
+
+    Attributes:
+        documents: In random order.
+        count: Of the corpus.
+        characters: Of all its documents.
+        unreadable: Rows that are no documents.
+    """
+
+    documents: list[Document] = field(default_factory=list)
+    count: int = 0
+    characters: int = 0
+    unreadable: int = 0
+
+    @classmethod
+    def draw(cls, items: Iterable[Document | Failure], size: int, seed: int) -> Sample:
+        """Draw documents, each with the same chance, in one pass (Vitter 1985, algorithm R)."""
+        chance = random.Random(seed)  # noqa: S311 - a sample, not a secret
+        sample = cls()
+        for item in items:
+            if isinstance(item, Failure):
+                sample.unreadable += 1
+                continue
+            sample.count += 1
+            sample.characters += len(item.text)
+            place = chance.randrange(sample.count)
+            if len(sample.documents) < size:
+                sample.documents.append(item)
+            elif place < size:
+                sample.documents[place] = item
+        chance.shuffle(sample.documents)
+        return sample
+
+
+@dataclass(slots=True)
+class _Measured:
+    """What the pilot saw: a row a document that was done, and when each was."""
+
+    characters: list[int] = field(default_factory=list)
+    costs: dict[str, list[int]] = field(default_factory=lambda: {name: [] for name in _MEASURED})
+    moments: list[float] = field(default_factory=list)
+    failures: int = 0
+    fed: float = 0.0
+
+    def add(self, documents: Sequence[Document], result: BatchResult, now: float) -> None:
+        texts = {item.id: item.text for item in documents}
+        answers = {stage.key: stage for stage in result.stages}
+        for done in result.documents:
+            used = [answers[key] for key in done.stages if key in answers]
+            self.characters.append(len(texts[done.document]))
+            self.costs["calls"].append(len(done.stages))
+            for name in _MEASURED[1:]:
+                self.costs[name].append(sum(getattr(stage, name) for stage in used))
+        self.moments += [now] * len(documents)
+        self.failures += len(result.failures)
+
+
+class Pilot:
+    """Labels a sample with one program.
+
+    Args:
+        execution: Of the program.
+        model: Its language model, where it has one.
+        documents: How many to label at least, if the corpus has them.
+        seconds: For how long to go on beyond that while the servers are not busy yet.
+    """
+
+    def __init__(
+        self,
+        execution: Execution,
+        model: ChatModel | None,
+        *,
+        documents: int = PILOT_DOCUMENTS,
+        seconds: float = PILOT_SECONDS,
+    ) -> None:
+        """Measure nothing yet."""
+        self._execution = execution
+        self._model = model
+        self._documents = documents
+        self._seconds = seconds
+        self._measured = _Measured()
+
+    async def run(self, sample: Sample, prices: Prices) -> Plan:
+        """Label the sample and predict."""
+        start = time.perf_counter()
+        await self._label(sample.documents, start)
+        seconds = time.perf_counter() - start
+        measured = self._measured
+        totals = {
+            name: _total(np.asarray(measured.characters), np.asarray(values), sample)
+            for name, values in measured.costs.items()
+        }
+        hours = _hours(np.asarray(measured.moments), measured.fed, sample.count)
+        return Plan(
+            documents=sample.count,
+            unreadable=sample.unreadable,
+            pilot=len(measured.moments),
+            pilot_failures=measured.failures,
+            pilot_seconds=seconds,
+            hours=hours,
+            cost=_cost(totals, hours, prices),
+            **totals,
+        )
+
+    async def _label(self, documents: Sequence[Document], start: float) -> None:
+        running: set[asyncio.Task[None]] = set()
+        try:
+            for turn, batch in enumerate(self._feed(documents, start)):
+                running.add(asyncio.create_task(self._label_batch(batch, turn, start)))
+                while len(running) * _BATCH >= 2 * self._at_once():
+                    done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                    for task in done:
+                        task.result()
+            self._measured.fed = time.perf_counter() - start
+            await asyncio.gather(*running)
+        finally:
+            for task in running:
+                task.cancel()
+
+    def _feed(self, documents: Sequence[Document], start: float) -> Iterator[Sequence[Document]]:
+        """Cut into batches for as long as more documents tell more."""
+        for first in range(0, len(documents), _BATCH):
+            busy = first >= _ROUNDS * self._at_once() or time.perf_counter() - start > self._seconds
+            if first >= self._documents and busy:
+                return
+            yield documents[first : first + _BATCH]
+
+    async def _label_batch(self, batch: Sequence[Document], turn: int, start: float) -> None:
+        result = await self._execution.label(batch, turn)
+        self._execution.stored(result)
+        self._measured.add(batch, result, time.perf_counter() - start)
+
+    def _at_once(self) -> int:
+        states = self._model.states() if isinstance(self._model, ServedModel) else ()
+        return sum(state.limit for state in states) or _BATCH
+
+
+def _total(characters: NDArray[np.int64], values: NDArray[np.int64], sample: Sample) -> Estimate:
+    """Predict a sum over the corpus by regression on the number of characters."""
+    count = len(values)
+    if not count:
+        return Estimate(0.0, 0.0, 0.0)
+    if count == sample.count:
+        return Estimate(float(values.sum()), float(values.sum()), float(values.sum()))
+    mean = sample.characters / sample.count
+    spread = characters - characters.mean()
+    squares = float(spread @ spread)
+    slope = float(spread @ values) / squares if squares and count > 2 else 0.0
+    expected = float(values.mean()) + slope * (mean - float(characters.mean()))
+    residuals = values - values.mean() - slope * spread
+    freedom = max(count - 1 - bool(slope), 1)
+    variance = float(residuals @ residuals) / freedom
+    leverage = 1 / count + ((mean - float(characters.mean())) ** 2 / squares if slope else 0.0)
+    unseen = 1 - count / sample.count
+    margin = float(stats.t.ppf(0.975, freedom)) * (variance * leverage * unseen) ** 0.5 if count > 1 else expected
+    return Estimate(max(expected, 0.0), max(expected - margin, 0.0), expected + margin).times(sample.count)
+
+
+def _hours(moments: NDArray[np.float64], fed: float, documents: int) -> Estimate:
+    """Predict the time from how many documents were done per second between the first and the last that were fed."""
+    moments = np.sort(moments)
+    if not len(moments):
+        return Estimate(0.0, 0.0, 0.0)
+    begin, end = float(moments[0]), max(fed, float(np.quantile(moments, 0.75)))
+    if end <= begin:
+        begin, end = 0.0, float(moments[-1])
+    edges = np.linspace(begin, end, _SLICES + 1)
+    rates = np.histogram(moments[moments > begin], edges)[0] / (edges[1] - edges[0])
+    rate = float(rates.mean()) or len(moments) / float(moments[-1])
+    margin = float(stats.t.ppf(0.975, _SLICES - 1) * rates.std(ddof=1) / _SLICES**0.5)
+    hours = documents / rate / 3600
+    return Estimate(hours, documents / (rate + margin) / 3600, documents / max(rate - margin, rate / 10) / 3600)
+
+
+def _cost(totals: dict[str, Estimate], hours: Estimate, prices: Prices) -> Estimate:
+    cached_price = prices.prompt if prices.cached is None else prices.cached
+    parts = [
+        totals["prompt_tokens"].times(prices.prompt / 1e6),
+        totals["cached_tokens"].times((cached_price - prices.prompt) / 1e6),
+        totals["completion_tokens"].times(prices.completion / 1e6),
+        hours.times(prices.gpu_hour * prices.gpus),
+    ]
+    return Estimate(*(sum(getattr(part, name) for part in parts) for name in ("value", "low", "high")))
