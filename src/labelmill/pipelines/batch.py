@@ -64,7 +64,7 @@ class BatchRun:
         self._account = Account(budget, *writer.stored.spent())
         self._on_progress = on_progress
         self._progress = RunProgress()
-        self._todo = Todo("", bool, {})
+        self._todo = Todo("", _never, {})
 
     async def run(self, items: Iterable[Document | Failure], total: int | None = None) -> RunProgress:
         """Label everything that is not done yet, or as much as the budget admits.
@@ -201,6 +201,10 @@ class BatchRun:
         self._progress.servers = _states(self._model)
         self._progress.skipped = self._todo.skipped
         heartbeat.beat({"run": self._writer.run, **self._progress.as_dict()}, force=force)
+
+
+def _never(_key: str) -> bool:
+    return False
 
 
 def _states(model: ChatModel | None) -> Sequence[ServerState]:

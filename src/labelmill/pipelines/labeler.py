@@ -240,7 +240,7 @@ class Labeler:
                 stored = Stored(opened.enter_context(Store(out)), name, self.taxonomy)
             lookups = {"answers": stored.answers, "retrievals": stored.retrievals} if stored else {}
             previewer = Previewer(self.program, self._connection.model, self._connection.identity, **lookups)
-            failed, done = (stored.failed(), stored.done) if stored else ({}, bool)
+            failed, done = (stored.failed(), stored.done) if stored else ({}, lambda _: False)
             todo = Todo(self.program.key, done, failed, retry_failed=retry_failed)
             for batch in batched(todo.of(corpus.documents())):
                 previewer.count(batch)
