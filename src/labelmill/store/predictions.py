@@ -84,12 +84,14 @@ def read_candidates(store: Store, taxonomy: Taxonomy, wanted: Sequence[tuple[str
     columns = store.connection.execute(_READ, given).fetchnumpy()
     # The sort is stable: the evidence of a label stays in its order.
     order = np.lexsort((columns["retrieval_rank"], columns["place"]))
+    places, labels, _, scores, counts, *of_hits = (columns[name][order].tolist() for name in columns)
+    hits = list(map(LaneHit, *of_hits))
     found: list[list[Candidate]] = [[] for _ in wanted]
-    rows = zip(*(columns[name][order].tolist() for name in columns), strict=True)
-    for place, label, _, score, hits, *first in rows:
-        evidence = [LaneHit(*first)] if hits else []
-        evidence += [LaneHit(*next(rows)[5:]) for _ in range(hits - 1)]
-        found[place].append(Candidate(taxonomy.position(label), score, tuple(evidence)))
+    start = 0
+    while start < len(hits):
+        evidence = tuple(hits[start : start + counts[start]])
+        found[places[start]].append(Candidate(taxonomy.position(labels[start]), scores[start], evidence))
+        start += max(counts[start], 1)
     return found
 
 
