@@ -91,7 +91,7 @@ def test_infer_and_rank_fill_what_dspy_renders(text, names):
 INFER, LISTWISE = Infer(CARD), Rank(CARD, 5)
 
 
-@pytest.mark.parametrize("text", UNMARKED, ids=range(len(UNMARKED)))
+@pytest.mark.parametrize("text", TRICKY, ids=range(len(TRICKY)))
 def test_a_filled_request_is_what_dspy_posts(chat_server, text):
     """The same bytes as at a server that DSPy itself asks."""
     chat_server.script = [Reply(body=completion('{"phrases": []}'))]

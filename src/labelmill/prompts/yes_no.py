@@ -6,6 +6,8 @@ from typing import Any
 
 import dspy
 
+from labelmill.prompts.adapter import plain_messages
+
 
 class YesNoAdapter(dspy.Adapter):
     """Writes the instructions, the inputs each under its name, and the question; reads one word.
@@ -17,6 +19,12 @@ class YesNoAdapter(dspy.Adapter):
     def __init__(self) -> None:
         """Speak without tools."""
         super().__init__(use_native_function_calling=False)
+
+    def format(
+        self, signature: type[dspy.Signature], demos: list[dict[str, Any]], inputs: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        """Write the messages, and let every text in them be a text; see `plain_messages`."""
+        return plain_messages(self, signature, demos, inputs)
 
     def format_system_message(self, signature: type[dspy.Signature]) -> str:
         """Give the instructions alone: the fields explain themselves."""
