@@ -63,6 +63,7 @@ class Mortal:
     Attributes:
         react: Called with the content of each request; None to answer, or bytes to send before it hangs up, which it
             does not after `HALF` an answer.
+        pages: Bytes to send where a page is asked for, instead of the list of models.
         seconds: What an answer takes.
         prompts: The contents that came in.
         heads: The heads of all requests that came in.
@@ -73,6 +74,7 @@ class Mortal:
     def __init__(self, seconds=0.0):
         self.seconds = seconds
         self.react = lambda prompt: None
+        self.pages = b""
         self.prompts, self.heads, self.deaths = [], [], 0
         self._writers, self._tasks, self._port = set(), set(), 0
 
@@ -119,6 +121,9 @@ class Mortal:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         self.heads.append(head)
         length = re.search(r"content-length: (\d+)", head, re.IGNORECASE)
+        if length is None and self.pages:
+            writer.write(self.pages)
+            return True
         if length is None:
             value = {"data": [{"id": "toy", "max_model_len": 512}]}
         else:
@@ -265,8 +270,8 @@ def test_patience_ends_for_every_waiter(caplog):
 
     async def session():
         async with (
-            Mortal(0.05) as one,
-            Mortal(0.05) as other,
+            Mortal(60) as one,
+            Mortal(60) as other,
             ServedModel([one.url, other.url], concurrency=2, patience=0.3) as model,
         ):
             asked = [asyncio.create_task(model.complete(BYTES, group=group)) for group in ("", "a", "b") * 10]
@@ -277,6 +282,7 @@ def test_patience_ends_for_every_waiter(caplog):
             assert {type(answer) for answer in answers} == {ModelGone}
             with pytest.raises(ModelGone, match="Start the server again"):
                 await model.complete(BYTES)
+            other.seconds = 0
             await other.rise()
             await until(lambda: model.states()[1].state == "up")
             assert (await model.complete(BYTES)).content == "bread"
@@ -299,15 +305,14 @@ def test_a_request_that_kills_the_server_ends_alone(caplog):
                     )
 
             mortal.react = react
-            asked = [
-                asyncio.create_task(model.complete(ask("poison" if number == 5 else str(number))))
-                for number in range(60)
-            ]
+            words = [str(number) for number in range(40)]
+            words[20] = "poison"
+            asked = [asyncio.create_task(model.complete(ask(word), turn=turn)) for turn, word in enumerate(words)]
             answers = await asyncio.gather(*asked, return_exceptions=True)
-            poison = answers.pop(5)
+            poison = answers.pop(20)
             assert type(poison) is ModelUnavailable
             assert "was lost 4 times under this request" in str(poison)
-            assert {answer.attempts for answer in answers} == {1}
+            assert [answer.content for answer in answers] == [word for word in words if word != "poison"]
             assert mortal.deaths == 4
             await asyncio.gather(*rising)
 
@@ -327,6 +332,18 @@ def test_too_busy_for_ever_ends_after_the_patience(chat_server, caplog):
 
     run(session, caplog)
     assert len(chat_server.bodies) < 500
+
+
+def test_too_busy_now_and_then_never_ends_it(chat_server, caplog):
+    """Patience is for a server that does nothing else."""
+
+    async def session():
+        async with ServedModel(chat_server.url, concurrency=1, patience=0.2) as model:
+            for _ in range(8):
+                chat_server.script = [Reply(429, wait="0")]
+                assert (await model.complete(BYTES)).attempts == 1
+
+    run(session, caplog)
 
 
 def test_too_busy_for_a_while_costs_nothing(chat_server, caplog):
@@ -382,6 +399,21 @@ def test_a_server_that_lives_and_only_fails_ends_requests(chat_server, caplog):
 
     run(session, caplog)
     assert len(chat_server.bodies) == 60
+
+
+@pytest.mark.parametrize("status", [401, 429])
+def test_a_server_whose_pages_are_refused_lives(caplog, status):
+    """Who asks for a key or for patience is there, so a broken connection counts as an attempt."""
+
+    async def session():
+        async with Mortal() as mortal, ServedModel(mortal.url, attempts=2) as model:
+            mortal.pages = b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % status
+            mortal.react = lambda prompt: b""
+            with pytest.raises(ModelUnavailable, match="ServerDisconnectedError") as caught:
+                await model.complete(BYTES)
+            assert caught.value.attempts == 2
+
+    run(session, caplog)
 
 
 def test_a_key_that_becomes_wrong_ends_it(chat_server, monkeypatch, caplog):
