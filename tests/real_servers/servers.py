@@ -53,12 +53,13 @@ class Server:
         """What ``--lm`` is given."""
         return f"{self.model}@{self.url}"
 
-    def counter(self, name: str) -> float:
-        """Add up a counter or a gauge of vLLM over its labels."""
+    def counter(self, name: str, **labels: str) -> float:
+        """Add up a counter or a gauge of vLLM's over what has these labels; 0 where nothing was counted yet."""
         page = get(f"{self.url.removesuffix('/v1')}/metrics")
-        values = re.findall(rf"^vllm:{name}(?:{{[^}}]*}})? (\S+)$", page, re.MULTILINE)
-        assert values, f"/metrics has no vllm:{name}"
-        return sum(map(float, values))
+        assert f"# TYPE {name.removesuffix('_total')}" in page, f"/metrics has no {name}"
+        lines = re.findall(rf"^{name}(?:{{(.*)}})? (\S+)$", page, re.MULTILINE)
+        wanted = [f'{label}="{value}"' for label, value in labels.items()]
+        return sum(float(value) for found, value in lines if all(label in found for label in wanted))
 
 
 @contextmanager
@@ -80,7 +81,7 @@ def embedded() -> Iterator[Server]:
 
 def vllm(host: VllmHost) -> Server:
     """Serve the small model by vLLM."""
-    return Server("vllm", f"{host.serve(CHAT)}/v1", MODEL, crowd=64, repeats=False)
+    return Server("vllm", host.serve(CHAT), MODEL, crowd=64, repeats=False)
 
 
 def on(*kinds: str) -> pytest.MarkDecorator:
@@ -131,13 +132,13 @@ class Run:
             return database.execute(query).fetchall()
 
 
-def label(server: Server, folder: Path, texts: Mapping[str, str], *options: object) -> Run:
-    """Label texts with the recipes' tags by a command of its own, three of five to ten candidates."""
+def label(folder: Path, texts: Mapping[str, str], *options: object) -> Run:
+    """Label texts with the recipes' tags by a command of its own: three of ten candidates, of which Rank sees five."""
     docs = write_jsonl(folder / "docs.jsonl", [{"id": name, "text": text} for name, text in texts.items()])
     out = folder / "runs.duckdb"
-    files = ["--taxonomy", RECIPES / "tags.csv", "--out", out, "--embedder", "wordllama"]
-    few = ["--candidates", 10, "--listed", 5, "--top-k", 3]
-    command = [sys.executable, "-m", "labelmill", "label", docs, *files, *few, "--lm", server.lm, "--json", *options]
+    usual = ["--taxonomy", RECIPES / "tags.csv", "--out", out, "--candidates", 10, "--listed", 5, "--top-k", 3]
+    embedder = [] if "--embedder" in options else ["--embedder", "wordllama"]
+    command = [sys.executable, "-m", "labelmill", "label", docs, *usual, *embedder, "--json", *options]
     environment = os.environ | {"LABELMILL_CACHE": str(folder / "cache")}
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=environment, check=False)
     assert done.stdout.startswith("{"), done.stderr

@@ -13,9 +13,9 @@ BLOCK_TOKENS = 32
 def test_a_prompt_that_was_read_before_is_in_the_cache(server):
     """All of it but the last block, which has the next token to compute; the counters move by what answers report."""
     body = SHOWN.request(f"{TEXT} Asked twice.", server.model)
-    before = server.counter("prefix_cache_queries_total"), server.counter("prefix_cache_hits_total")
+    before = server.counter("vllm:prefix_cache_queries_total"), server.counter("vllm:prefix_cache_hits_total")
     (first,), (second,) = ask(server, [body]), ask(server, [body])
-    after = server.counter("prefix_cache_queries_total"), server.counter("prefix_cache_hits_total")
+    after = server.counter("vllm:prefix_cache_queries_total"), server.counter("vllm:prefix_cache_hits_total")
     assert second.prompt_tokens == first.prompt_tokens > 2 * BLOCK_TOKENS
     assert second.cached_tokens == (second.prompt_tokens - 1) // BLOCK_TOKENS * BLOCK_TOKENS
     assert after[0] - before[0] == first.prompt_tokens + second.prompt_tokens

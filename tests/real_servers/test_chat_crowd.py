@@ -39,17 +39,17 @@ def test_a_call_that_is_given_up_frees_the_server(server):
         async with ServedModel(server.url, server.model) as model:
             given_up = asyncio.create_task(model.complete(endless))
             await asyncio.sleep(0.02)
-            await until(lambda: server.kind != "vllm" or server.counter("num_requests_running") > 0)
+            await until(lambda: server.kind != "vllm" or server.counter("vllm:num_requests_running") > 0)
             given_up.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await given_up
             return await model.complete(RANK.request(TEXT, NAMES, server.model))
 
-    written = server.counter("generation_tokens_total") if server.kind == "vllm" else 0
+    written = server.counter("vllm:generation_tokens_total") if server.kind == "vllm" else 0
     assert asyncio.run(session()).completion_tokens > 0
     if server.kind == "vllm":
-        asyncio.run(until(lambda: server.counter("num_requests_running") == 0))
-        assert server.counter("generation_tokens_total") - written < ENDLESS
+        asyncio.run(until(lambda: server.counter("vllm:num_requests_running") == 0))
+        assert server.counter("vllm:generation_tokens_total") - written < ENDLESS
 
 
 async def until(condition):

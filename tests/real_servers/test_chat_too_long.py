@@ -31,7 +31,7 @@ def test_a_prompt_beyond_the_context_is_rejected(server):
 def test_a_run_keeps_it_as_a_failure_and_labels_the_rest(server, tmp_path):
     """One row says which document failed, where and why; the others have predictions."""
     texts = {"a": TEXT, "long": TOO_LONG, "b": text(1)}
-    run = label(server, tmp_path, texts, "--infer", "lm", "--chunk-characters", 10**6)
+    run = label(tmp_path, texts, "--lm", server.lm, "--infer", "lm", "--chunk-characters", 10**6)
     assert run.code == 3
     assert run.rows("SELECT document, stage, kind FROM failures") == [("long", "infer", "rejected")]
     ((message,),) = run.rows("SELECT message FROM failures")

@@ -1,32 +1,28 @@
-"""vLLM on this machine's CPU, one server at a time: it takes every core and gigabytes of memory."""
+"""vLLM on this machine's CPU by `labelmill serve`, one server at a time: each takes every core and some gigabytes."""
 
 from __future__ import annotations
 
+import json
 import os
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from labelmill.artifacts import ARTIFACTS, fetch
 
 HERE = Path(__file__).parent
 MODEL = "smollm2"
-CONTEXT_TOKENS = 4096
 START_SECONDS = 600
-"""A healthy start takes half a minute; a machine with other work may take several."""
+"""A start takes half a minute; on a machine with other work it may take several."""
 
-CHAT = (
-    *("--max-model-len", str(CONTEXT_TOKENS), "--enable-prompt-tokens-details"),
-    *("--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}'),
-)
-EMBEDDINGS = ("--max-model-len", "512", "--runner", "pooling", "--convert", "embed")
+CHAT = ("--", "--max-model-len", "4096")
+EMBEDDINGS = ("--embeddings", "--", "--max-model-len", "512")
 
 
 class VllmHost:
@@ -40,37 +36,47 @@ class VllmHost:
     def __init__(self, python: str, folder: Path) -> None:
         self.python = python
         self.folder = folder
-        self._running: tuple[tuple[str, ...], str, subprocess.Popen[bytes]] | None = None
+        self._options: tuple[str, ...] = ()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._url = ""
 
-    def serve(self, flags: tuple[str, ...]) -> str:
-        """Serve the model with these flags, unless it is served so already; give the server's address."""
-        if self._running and self._running[0] == flags:
-            return self._running[1]
-        self.end()
-        port, log = free_port(), self.folder / "vllm.log"
-        command = [sys.executable, HERE / "kept.py", self.python, *self._arguments(port), *flags]
-        scratch = environment() | {"TMPDIR": str(self.folder)}
-        with log.open("wb") as sink:
-            process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=sink, stderr=sink, env=scratch, start_new_session=True
-            )
-        self._running = (flags, f"http://127.0.0.1:{port}", process)
-        wait_until_healthy(self._running[1], process, log)
-        return self._running[1]
+    def serve(self, options: tuple[str, ...]) -> str:
+        """Serve the model with these options, unless it is served so already; give the base URL."""
+        if self._process is None or self._options != options:
+            self.end()
+            self._options = options
+            self._url = self._start(options)
+        return self._url
 
     def end(self) -> None:
         """End the server that runs, and wait until it has ended."""
-        if self._running:
-            _, _, process = self._running
-            self._running = None
-            process.stdin.close()
-            process.wait()
+        if self._process is not None:
+            self._process.stdin.close()
+            self._process.wait()
+            self._process = None
 
-    def _arguments(self, port: int) -> list[str]:
-        usual = "--dtype float32 --max-num-seqs 32 --enforce-eager --block-size 32 --host 127.0.0.1"
-        model = ["--model", str(hf_model(self.python)), "--served-model-name", MODEL]
-        # The module and not the command `vllm`, which fails without metadata of a package of that name.
-        return ["-m", "vllm.entrypoints.openai.api_server", *model, *usual.split(), "--port", str(port)]
+    def _start(self, options: tuple[str, ...]) -> str:
+        usual = {"--name": MODEL, "--port": "0", "--python": self.python, "--log": self.folder / "vllm.log"}
+        known = [str(part) for pair in usual.items() for part in pair]
+        serve = [sys.executable, "-m", "labelmill", "serve", hf_model(self.python), *known, "--json", *options]
+        out, err = self.folder / "out.txt", self.folder / "err.txt"
+        with out.open("wb") as said, err.open("wb") as told:
+            self._process = subprocess.Popen(
+                [sys.executable, HERE / "kept.py", *serve],
+                stdin=subprocess.PIPE,
+                stdout=said,
+                stderr=told,
+                env=environment() | {"TMPDIR": str(self.folder)},
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while (ready := json_in(out)) is None:
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(
+                    f"vLLM does not answer. {last_lines(err, 5)}\n{last_lines(self.folder / 'vllm.log')}"
+                )
+            time.sleep(0.2)
+        return ready["url"]
 
 
 def hf_model(python: str) -> Path:
@@ -91,40 +97,23 @@ def run_there(python: str, script: str, *arguments: str, given: str = "") -> str
 
 
 def environment() -> dict[str, str]:
-    """Keep vLLM and transformers on this machine and within a gigabyte of cached keys and values."""
-    cores = ",".join(str(core) for core in sorted(os.sched_getaffinity(0))[:4])
-    return os.environ | {
-        "VLLM_CPU_KVCACHE_SPACE": "1",
-        "VLLM_CPU_OMP_THREADS_BIND": cores,
-        "VLLM_NO_USAGE_STATS": "1",
-        "HF_HUB_OFFLINE": "1",
-    }
+    """Keep to one core: threads that wait for each other come to a halt where other work takes theirs in turn."""
+    core = str(max(os.sched_getaffinity(0)))
+    return os.environ | {"VLLM_CPU_OMP_THREADS_BIND": core, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 
 
-def free_port() -> int:
-    """Find a port on which nobody listens; vLLM itself would share one that is taken."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_until_healthy(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait for the server's own word that it is ready; where it never is, show what it said last."""
-    deadline = time.monotonic() + START_SECONDS
-    while not answers(f"{address}/health"):
-        ended = process.poll()
-        if ended is not None or time.monotonic() > deadline:
-            reason = f"did not start within {START_SECONDS} s" if ended is None else f"ended with {ended}"
-            tail = "\n".join(log.read_text("utf-8", errors="replace").splitlines()[-40:])
-            raise RuntimeError(f"vLLM {reason}. It said:\n{tail}")
-        time.sleep(0.5)
-
-
-def answers(url: str) -> bool:
+def json_in(path: Path) -> dict[str, Any] | None:
+    """Read a file of one JSON object, once it is whole."""
     try:
-        return bool(get(url)) or True
-    except (urllib.error.URLError, ConnectionError, TimeoutError):
-        return False
+        return json.loads(path.read_text("utf-8"))
+    except ValueError:
+        return None
+
+
+def last_lines(path: Path, count: int = 40) -> str:
+    """Read the end of a log."""
+    lines = path.read_text("utf-8", errors="replace").splitlines() if path.exists() else []
+    return "\n".join(lines[-count:])
 
 
 def get(url: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from labelmill.pipelines.infer import Infer
+from labelmill.pipelines.pointwise import PointwiseRank
 from labelmill.pipelines.rank import Rank
 from labelmill.prompts.card import TaskCard
 
@@ -16,8 +17,10 @@ CARD = TaskCard(document="a recipe", label="a tag of a recipe")
 NAMES = ["soup", "bread and pastry", "vegan", "ready in 30 minutes", "fish"]
 INFER = Infer(CARD)
 RANK = Rank(CARD, len(NAMES))
+POINTWISE = PointwiseRank(CARD)
 SHOWN = Infer(TaskCard.read(TASK))
-"""Infer with demonstrations, which every document shares."""
+SHOWN_POINTWISE = PointwiseRank(TaskCard.read(TASK))
+"""With demonstrations, which every document shares, and after which yes and no are nearly all that is answered."""
 
 TEXT = "Simmer leeks and potatoes in water for half an hour, blend them with a spoon of oil, and serve with toast."
 
