@@ -95,9 +95,8 @@ def _put_plan(plan: Plan, *, priced: bool) -> None:
 
     unreadable = f" ({plan.unreadable:,} rows cannot be read)" if plan.unreadable else ""
     failed = f", {plan.pilot_failures} of them failed" if plan.pilot_failures else ""
-    put(
-        f"{plan.documents:,} documents{unreadable}; {plan.pilot} labelled for this in {plan.pilot_seconds:.0f} s{failed}"
-    )
+    took = f"{plan.pilot_seconds:.0f} s{failed}"
+    put(f"{plan.documents:,} documents{unreadable}; {plan.pilot} labelled for this in {took}")
     right: Any = {"justify": "right"}
     table = Table("", Column("expected", **right), Column("95% from", **right), Column("to", **right), box=box.SIMPLE)
     rows: list[tuple[str, Estimate, str]] = [

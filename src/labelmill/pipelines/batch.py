@@ -10,6 +10,7 @@ from contextlib import suppress
 from labelmill.errors import ModelGone
 from labelmill.models.balance import ServerState
 from labelmill.models.client import ChatModel
+from labelmill.models.prefix_cache import PrefixCache, read_prefix_cache
 from labelmill.models.served import ServedModel
 from labelmill.pipelines.budget import Account, Budget
 from labelmill.pipelines.execution import BatchResult, Execution
@@ -22,6 +23,8 @@ from labelmill.store import RunWriter, Spending
 from labelmill.store.heartbeat import Heartbeat
 
 _SECONDS_BETWEEN_BEATS = 1.0
+
+_SECONDS_FOR_COUNTERS = 10.0
 
 _HOPELESS = 4 * BATCH_DOCUMENTS
 """Documents one after another that got no answer: by then it is not the documents."""
@@ -82,16 +85,20 @@ class BatchRun:
             retrievals=stored.retrievals,
         )
         heartbeat = Heartbeat(self._writer.path)
+        before, prefix = await _prefix_cache(self._model), None
         ticking = asyncio.create_task(self._tick(heartbeat))
         state = "interrupted"
         try:
             state = await self._run_batches(execution, batched(todo.of(items)))
             if state == "finished" and self._whole and todo.gone():
                 self._writer.forget_failures(todo.gone())
+            after = await _prefix_cache(self._model)
+            prefix = after.since(before) if before and after else None
         finally:
             ticking.cancel()
             progress.state = state
-            self._writer.close(state, progress.seconds, self._spent(execution))
+            counted = (prefix.queries, prefix.hits) if prefix else None
+            self._writer.close(state, progress.seconds, self._spent(execution), counted)
             self._show(heartbeat, force=True)
             heartbeat.end()
         return progress
@@ -201,6 +208,17 @@ class BatchRun:
         self._progress.servers = _states(self._model)
         self._progress.skipped = self._todo.skipped
         heartbeat.beat({"run": self._writer.run, **self._progress.as_dict()}, force=force)
+
+
+async def _prefix_cache(model: ChatModel | None) -> PrefixCache | None:
+    """Read the servers' counters, where they have any and answer at once."""
+    if not isinstance(model, ServedModel):
+        return None
+    try:
+        async with asyncio.timeout(_SECONDS_FOR_COUNTERS):
+            return await read_prefix_cache(model)
+    except TimeoutError:
+        return None
 
 
 def _never(_key: str) -> bool:

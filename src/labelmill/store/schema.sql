@@ -79,6 +79,17 @@ CREATE TABLE IF NOT EXISTS spent (
   seconds           DOUBLE NOT NULL     -- of all requests together, though many are under way at once
 );
 
+-- A sitting of a run that came to an end; a killed one leaves no row. The servers' own counters of their prefix caches
+-- say what answers to scoring requests do not; they count everybody's requests, and are NULL where servers have none.
+CREATE TABLE IF NOT EXISTS sittings (
+  run            VARCHAR NOT NULL,
+  ended          TIMESTAMPTZ NOT NULL,
+  state          VARCHAR NOT NULL,      -- interrupted, budget, finished
+  seconds        DOUBLE NOT NULL,
+  prefix_queries BIGINT,                -- tokens looked for in the prefix cache
+  prefix_hits    BIGINT                 -- and found there
+);
+
 CREATE TABLE IF NOT EXISTS predictions (
   run             VARCHAR NOT NULL,
   document        VARCHAR NOT NULL,

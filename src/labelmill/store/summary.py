@@ -35,6 +35,9 @@ class RunSummary:
         prompt_tokens: Tokens that this run had read, cached ones included.
         cached_tokens: Those of them that came out of a prefix cache.
         completion_tokens: Tokens that this run had written.
+        prefix_queries: Tokens that servers looked for in their prefix caches meanwhile, by their own counters; 0 where
+            they have none.
+        prefix_hits: Those of them that were found.
         seconds: At work, up to the last commit.
         started: When it was begun.
         updated: When it last committed.
@@ -58,6 +61,8 @@ class RunSummary:
     prompt_tokens: int
     cached_tokens: int
     completion_tokens: int
+    prefix_queries: int
+    prefix_hits: int
     seconds: float
     started: datetime
     updated: datetime
@@ -71,7 +76,9 @@ class RunSummary:
 
     @property
     def cached_share(self) -> float | None:
-        """Of the tokens read, the share out of a prefix cache; None where nothing was read."""
+        """Of the tokens read, the share out of a prefix cache: by the servers' counters, or as answers say; or None."""
+        if self.prefix_queries:
+            return self.prefix_hits / self.prefix_queries
         return self.cached_tokens / self.prompt_tokens if self.prompt_tokens else None
 
     def as_dict(self) -> dict[str, Any]:
@@ -120,8 +127,10 @@ _SUMMARY = (
     "done AS (SELECT count(*) AS documents FROM documents WHERE run = $run), "
     "failed AS (SELECT count(*) AS failures FROM failures WHERE run = $run), "
     "found AS (SELECT count(*) AS ranked, count(*) FILTER (selected) AS chosen, "
-    "count(DISTINCT document) FILTER (selected) AS labelled FROM predictions WHERE run = $run) "
-    "SELECT state, taxonomy, documents, failures, ranked, chosen, documents - labelled, taken.*, spending.*, seconds, "
-    "epoch(started), epoch(updated), corpus, program FROM runs, taken, spending, done, failed, found "
+    "count(DISTINCT document) FILTER (selected) AS labelled FROM predictions WHERE run = $run), "
+    "cache AS (SELECT coalesce(sum(prefix_queries), 0)::BIGINT, coalesce(sum(prefix_hits), 0)::BIGINT "
+    "FROM sittings WHERE run = $run) "
+    "SELECT state, taxonomy, documents, failures, ranked, chosen, documents - labelled, taken.*, spending.*, cache.*, "
+    "seconds, epoch(started), epoch(updated), corpus, program FROM runs, taken, spending, cache, done, failed, found "
     "WHERE run = $run"
 )

@@ -104,19 +104,26 @@ class RunWriter:
                 self._touch(self._seconds + time.monotonic() - self._began)
             self.stored.note(self._batch, documents, failures, fresh)
 
-    def close(self, state: str, seconds: float, spent: Sequence[Spending] = ()) -> None:
+    def close(
+        self, state: str, seconds: float, spent: Sequence[Spending] = (), prefix: tuple[int, int] | None = None
+    ) -> None:
         """Record how this sitting ended.
 
         Args:
             state: ``finished``, ``interrupted`` or ``budget``.
             seconds: Of work.
             spent: What was used of a model since the last batch.
+            prefix: Tokens that the servers looked for in their prefix caches in this sitting, and that they found.
         """
         # An interrupted run may still have a batch on its way into the file.
         with self._lock, self._store.transaction():
             self._spend(spent)
             self._touch(self._seconds + seconds)
             self._store.connection.execute("UPDATE runs SET state = ? WHERE run = ?", [state, self.run])
+            self._store.connection.execute(
+                "INSERT INTO sittings VALUES (?, now(), ?, ?, ?, ?)",
+                [self.run, state, seconds, *(prefix or (None, None))],
+            )
 
     def _replace(self, documents: Sequence[str]) -> None:
         """Drop the rows of documents that this run has already: of those that failed, or whose text has changed."""
