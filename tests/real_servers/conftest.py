@@ -25,6 +25,13 @@ def scripted() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
+def words() -> Iterator[Server]:
+    """The server with rules for yes and no."""
+    with servers.words() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def embedded() -> Iterator[Server]:
     """The embedded server."""
     with servers.embedded() as server:

@@ -24,6 +24,7 @@ from labelmill.models.client import Completion
 from labelmill.models.embedded import embedded_server
 from labelmill.models.served import ServedModel
 from scripted import ScriptedModel, served, write_jsonl
+from word_server import WordServer
 
 VLLM_PYTHON = "LABELMILL_VLLM_PYTHON"
 TOO_LONG = "overlong words " * 4000
@@ -35,7 +36,7 @@ class Server:
     """A server under test.
 
     Attributes:
-        kind: ``scripted``, ``embedded`` or ``vllm``.
+        kind: ``scripted``, ``words`` (scripted too, for yes and no), ``embedded`` or ``vllm``.
         url: Its base URL, with ``/v1``.
         model: What its model is called there.
         crowd: How many short requests it answers in seconds.
@@ -72,6 +73,13 @@ def scripted() -> Iterator[Server]:
 
 
 @contextmanager
+def words() -> Iterator[Server]:
+    """Serve rules for yes and no, by every endpoint of vLLM's that judging uses."""
+    with WordServer() as running:
+        yield Server("words", running.url, "toy", crowd=64, repeats=True)
+
+
+@contextmanager
 def embedded() -> Iterator[Server]:
     """Serve the small model by llama.cpp."""
     pytest.importorskip("xllamacpp")
@@ -92,6 +100,7 @@ def on(*kinds: str) -> pytest.MarkDecorator:
 
 
 everywhere = on("scripted", "embedded", "vllm")
+wherever_judged = on("words", "embedded", "vllm")
 
 
 def vllm_python() -> str:

@@ -6,19 +6,19 @@ import asyncio
 import json
 
 import pytest
-from servers import on
+from servers import on, wherever_judged
 from vllm_host import VllmHost, hf_model, run_there
 from wording import INFER, POINTWISE, SHOWN_POINTWISE, TEXT, text
 
 from labelmill.models.judging import judge, judge_by_completions
 from labelmill.models.served import ServedModel
 
-NAMES = ["soup", "bread and pastry", "vegan", "ready in 30 minutes", "fish", "Ää, „quoted“: 豆"]
+NAMES = ["soup", "bread and pastry", "ready in 30 minutes", "vegan", "fish", "Ää, „quoted“: 豆"]
 THREE_DECIMALS = 0.0005
 COMPLETIONS = "/v1/chat/completions"
 
 
-@on("embedded", "vllm")
+@wherever_judged
 def test_every_candidate_has_a_probability(server):
     """In order, between 0 and 1, and the same when the candidates come in another order."""
 
