@@ -22,8 +22,8 @@ def written(tmp_path: Path) -> Written:
 def fill(written: Written) -> Callable[..., None]:
     """Write one batch into a run and close the file."""
 
-    def write(documents=(), failures=(), stages=(), **run: Any) -> None:
+    def write(documents=(), failures=(), stages=(), spent=(), **run: Any) -> None:
         with Store(written.path, write=True) as store:
-            written.writer(store, **run).write(documents, failures, stages)
+            written.writer(store, **run).write(documents, failures, stages, spent)
 
     return write

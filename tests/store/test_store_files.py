@@ -13,10 +13,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from written_runs import key_of
+from written_runs import Written, key_of
 
 from labelmill.errors import StoreError
 from labelmill.store import Store
+from labelmill.store.reader import read_taxonomy
+from labelmill.taxonomy import Taxonomy
 
 HERE = Path(__file__).parent
 NOBODY = 65534
@@ -222,7 +224,11 @@ def test_a_full_disk(written, limit):
     assert "the disk is full. Free some space" in message
     with Store(written.path, write=True) as store:
         writer = written.writer(store)
-        assert sum(writer.done(key_of(f"{number:05}")) for number in range(400)) == len(writer.failed()) == int(done)
+        assert (
+            sum(writer.stored.done(key_of(f"{number:05}")) for number in range(400))
+            == len(writer.stored.failed())
+            == int(done)
+        )
         writer.write([written.document("after")], [], [])
     names = [name for (name,) in written.rows("SELECT document FROM documents ORDER BY document")]
     assert names == [*(f"{number:05}" for number in range(int(done))), "after"]
@@ -253,3 +259,22 @@ def test_an_empty_file_is_taken_for_a_new_store(tmp_path):
     path.touch()
     with Store(path, write=True) as store:
         assert store.first("SELECT count(*) FROM runs") == (0,)
+
+
+def test_a_writer_takes_little_of_the_machine(tmp_path):
+    """However large the file grows, blocks of it are kept in little memory; and retrieval has the cores."""
+    with Store(tmp_path / "runs.duckdb", write=True) as store:
+        assert store.first("SELECT current_setting('threads')") == (1,)
+        limit = store.first("SELECT current_setting('memory_limit')")[0]
+        assert float(limit.split()[0]) < 600
+        assert limit.endswith("MiB")
+
+
+def test_many_rows_go_in_by_parts(tmp_path):
+    """A taxonomy of more labels than are sent at once is whole, and in order."""
+    names = [f"label {number}" for number in range(25_001)]
+    path = tmp_path / "runs.duckdb"
+    with Store(path, write=True) as store:
+        Written(path).writer(store, taxonomy=Taxonomy.from_names(names))
+    with Store(path) as store:
+        assert read_taxonomy(store, "first").names == tuple(names)

@@ -13,17 +13,20 @@ from written_runs import LABELS, ODD
 
 from labelmill.errors import InputError, StoreError
 from labelmill.records import Failure, Prediction
-from labelmill.store import Store
+from labelmill.store import Spending, Store
+from labelmill.store.heartbeat import Heartbeat
 from labelmill.store.reader import (
     choose_run,
+    count_failures,
     export,
+    last_run,
     predictions_of,
     read_failures,
     read_ranked,
     read_taxonomy,
     run_names,
-    summarise,
 )
+from labelmill.store.summary import summarise
 from labelmill.taxonomy import Taxonomy
 
 COLUMNS = {
@@ -57,17 +60,45 @@ def test_a_summary_counts_what_was_done_and_what_it_cost(written, fill):
     """Documents, failures, predictions; the answers that went in, those of other runs too, and no others."""
     fill([written.document("z", stages=("s1", "s9"))], stages=[written.stage("s1"), written.stage("s9")])
     with Store(written.path, write=True) as store:
-        writer = written.writer(store, run="second", key="k2", program={"top_k": 3})
+        writer = written.writer(store, run="second", key="k2", program={"top_k": 3, "model": "toy"})
         documents = [written.document("a", 3, ("s1", "s2")), written.document("b", 0, ("s2",))]
-        writer.write(documents, [Failure("c", "read", "empty-text", "m")], [written.stage("s2"), written.stage("s3")])
-        writer.close("finished", 2.5)
+        spent = [Spending("infer", 3, 300, 180, 30, 1.5), Spending("rank", 1)]
+        writer.write(documents, [Failure("c", "read", "empty-text", "m")], [written.stage("s2")], spent)
+        writer.write([], [], [written.stage("s3")], spent[:1])
+        writer.close("finished", 2.5, [Spending("infer", 1, 10, 5, 1, 0.1)])
     with Store(written.path) as store:
         summary = summarise(store, "second")
         assert (summary.run, summary.state, summary.taxonomy) == ("second", "finished", LABELS.key)
         assert (summary.documents, summary.failures, summary.predictions) == (2, 1, 3)
-        assert (summary.calls, summary.prompt_tokens, summary.cached_tokens) == (2, 200, 120)
-        assert (summary.completion_tokens, summary.seconds, summary.program) == (20, 2.5, {"top_k": 3})
+        assert (summary.selected, summary.unlabelled) == (1, 1)
+        assert (summary.calls, summary.answers_prompt_tokens, summary.answers_cached_tokens) == (2, 200, 120)
+        assert (summary.answers_completion_tokens, summary.seconds) == (20, 2.5)
+        assert (summary.requests, summary.prompt_tokens, summary.cached_tokens) == (8, 610, 365)
+        assert (summary.completion_tokens, summary.cached_share) == (61, 365 / 610)
+        assert (summary.program, summary.model) == ({"top_k": 3, "model": "toy"}, "toy")
+        assert summary.corpus == ["docs.jsonl"]
+        assert summary.started <= summary.updated
+        assert summary.as_dict()["started"] == summary.started.isoformat()
+        assert last_run(store) == "second"
+    assert written.rows("SELECT run, stage, requests, seconds FROM spent ORDER BY committed, stage, requests DESC") == [
+        ("second", "infer", 3, 1.5),
+        ("second", "rank", 1, 0.0),
+        ("second", "infer", 3, 1.5),
+        ("second", "infer", 1, 0.1),
+    ]
+
+
+def test_a_run_whose_process_is_gone_was_killed(written, fill):
+    """Whoever can read the file knows that nobody writes it; but a disk without locks, where the sign of life counts."""
+    fill([written.document("a")])
+    heartbeat = Heartbeat(written.path)
+    with Store(written.path) as store:
+        assert summarise(store, "first").state == "killed"
+        assert summarise(store, "first").seconds > 0
+        heartbeat.beat({"run": "first", "state": "running"})
         assert summarise(store, "first").state == "running"
+        heartbeat.beat({"run": "another", "state": "running"}, force=True)
+        assert summarise(store, "first").state == "killed"
 
 
 def test_a_run_that_has_just_begun(written):
@@ -147,6 +178,18 @@ def test_predictions_of_some_documents(odd):
         for document, label, name, rank, score, selected in expected_rows()
         if document in ODD[:2] and rank <= 2
     ]
+
+
+def test_failures_are_counted_by_their_reason(written, fill):
+    """The most frequent reason first."""
+    kinds = [("read", "empty-text"), ("rank", "unparseable"), ("read", "empty-text"), ("infer", "too-long")]
+    fill(failures=[Failure(str(number), stage, kind, "m") for number, (stage, kind) in enumerate(kinds)])
+    with Store(written.path) as store:
+        assert count_failures(store, "first") == [
+            ("read", "empty-text", 2),
+            ("infer", "too-long", 1),
+            ("rank", "unparseable", 1),
+        ]
 
 
 def test_failures_are_read_in_the_order_of_the_corpus(written, fill):

@@ -37,18 +37,27 @@ PREDICTIONS = st.builds(
     selected=st.booleans(),
     retrieval_rank=COUNT,
     evidence=st.lists(HITS, max_size=3).map(tuple),
+    retrieval_score=st.floats(allow_nan=False, allow_infinity=False),
 )
 KEYS = st.text("0123456789abcdef", min_size=32, max_size=32)
 DOCUMENTS = st.builds(
-    DocumentResult, NAME, KEYS, TEXT, COUNT, st.lists(PREDICTIONS, max_size=3), st.lists(NAME, max_size=2).map(tuple)
+    DocumentResult,
+    NAME,
+    KEYS,
+    TEXT,
+    COUNT,
+    st.lists(PREDICTIONS, max_size=3),
+    st.lists(NAME, max_size=2).map(tuple),
+    st.just("") | KEYS,
 )
 FAILURES = st.builds(Failure, NAME, TEXT, TEXT, TEXT, TEXT, COUNT)
 STAGES = st.builds(
     StageResult, KEYS, TEXT, TEXT, st.lists(JSON, max_size=3), COUNT, COUNT, COUNT, st.floats(0, 1e9), COUNT
 )
 SQL = {
-    "documents": "SELECT document, key, source, chunks, stages FROM documents WHERE run = ?",
-    "predictions": "SELECT document, label, rank, score, selected, retrieval_rank, evidence FROM predictions WHERE run = ?",
+    "documents": "SELECT document, key, source, chunks, stages, retrieval FROM documents WHERE run = ?",
+    "predictions": "SELECT document, label, rank, score, selected, retrieval_rank, evidence, retrieval_score "
+    "FROM predictions WHERE run = ?",
     "failures": "SELECT document, stage, kind, message, source, attempts, key FROM failures WHERE run = ?",
 }
 
@@ -56,9 +65,15 @@ SQL = {
 def as_rows(documents, failures):
     """What the tables should hold."""
     return {
-        "documents": [(d.document, d.key, d.source, d.chunks, list(d.stages)) for d in documents],
+        "documents": [(d.document, d.key, d.source, d.chunks, list(d.stages), d.retrieval) for d in documents],
         "predictions": [
-            (d.document, p.label, p.rank, p.score, p.selected, p.retrieval_rank, [asdict(hit) for hit in p.evidence])
+            (
+                d.document,
+                *list(asdict(p).values())[:1],
+                *list(asdict(p).values())[2:-2],
+                list(asdict(p)["evidence"]),
+                p.retrieval_score,
+            )
             for d in documents
             for p in d.predictions
         ],
@@ -92,7 +107,9 @@ def test_rows_read_are_rows_written(run, documents, failures, stages, program):
                 version=run,
             )
             writer.write(documents, failures, stages)
-            assert writer.answers([stage.key for stage in stages]) == {stage.key: stage.output for stage in stages}
+            assert writer.stored.answers([stage.key for stage in stages]) == {
+                stage.key: stage.output for stage in stages
+            }
         with Store(path) as store:
             for table, rows in as_rows(documents, failures).items():
                 assert store.connection.execute(SQL[table], [run]).fetchall() == rows
@@ -117,17 +134,19 @@ def test_a_run_is_taken_up(written):
     """A second sitting knows what is done, what failed, and what the model said."""
     with Store(written.path, write=True) as store:
         writer = written.writer(store)
-        assert not writer.resumed
-        assert (writer.done(key_of("a")), writer.failed(), writer.answers([key_of("s1")])) == (False, {}, {})
+        assert (writer.stored.done(key_of("a")), writer.stored.failed(), writer.stored.answers([key_of("s1")])) == (
+            False,
+            {},
+            {},
+        )
         documents = [written.document(name) for name in "abc"]
         writer.write(documents, [Failure("d", "infer", "rejected", "too long")], [written.stage("s1")])
     with Store(written.path, write=True) as store:
         writer = written.writer(store, corpus=["other.jsonl"])
-        assert writer.resumed
-        assert [writer.done(key_of(name)) for name in "abcd"] == [True, True, True, False]
-        assert set(writer.failed()) == {"d"}
-        assert writer.answers([key_of("s1"), key_of("s2")]) == {key_of("s1"): ["salt"]}
-        assert writer.answers([]) == {}
+        assert [writer.stored.done(key_of(name)) for name in "abcd"] == [True, True, True, False]
+        assert writer.stored.failed() == {"d": ("", "rejected")}
+        assert writer.stored.answers([key_of("s1"), key_of("s2")]) == {key_of("s1"): ["salt"]}
+        assert writer.stored.answers([]) == {}
     assert written.rows("SELECT corpus, state FROM runs") == [(["other.jsonl"], "running")]
 
 
@@ -167,7 +186,7 @@ def test_another_program_is_refused_under_the_same_name(written, fill):
     with Store(written.path, write=True) as store:
         with pytest.raises(StoreError, match=r"has a run 'first' of another program, taxonomy or model\. .*--run"):
             written.writer(store, key="k2", taxonomy=Taxonomy.from_names(["other"]))
-        assert written.writer(store).resumed
+        assert written.writer(store).stored.done(key_of("a"))
     assert written.rows("SELECT count(*) FROM runs") == written.rows("SELECT count(*) FROM taxonomies") == [(1,)]
 
 
@@ -176,8 +195,8 @@ def test_two_runs_share_a_file(written, fill):
     fill([written.document("a", 2)], stages=[written.stage("s1")])
     with Store(written.path, write=True) as store:
         second = written.writer(store, run="second", key="k2")
-        assert not second.done(key_of("a"))
-        assert second.answers([key_of("s1")]) == {key_of("s1"): ["salt"]}
+        assert not second.stored.done(key_of("a"))
+        assert second.stored.answers([key_of("s1")]) == {key_of("s1"): ["salt"]}
         second.write([written.document("a", 1)], [], [])
     assert written.rows("SELECT run, count(*) FROM predictions GROUP BY 1 ORDER BY 1") == [("first", 2), ("second", 1)]
     assert written.rows("SELECT source, labels FROM taxonomies") == [("labels.csv", 10)]
@@ -199,7 +218,7 @@ def test_writing_and_looking_up_from_many_threads(written):
 
         def work(number: int) -> bool:
             writer.write([written.document(str(number))], [], [written.stage(f"s{number}")])
-            return writer.answers([key_of(f"s{number}")]) == {key_of(f"s{number}"): ["salt"]}
+            return writer.stored.answers([key_of(f"s{number}")]) == {key_of(f"s{number}"): ["salt"]}
 
         with ThreadPoolExecutor(8) as threads:
             assert all(threads.map(work, range(40)))

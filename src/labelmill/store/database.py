@@ -20,8 +20,11 @@ SCHEMA_VERSION = 2
 _CONFIG: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 """Else DuckDB downloads code for what it takes for a file of another database."""
 
-_WRITING: dict[str, Any] = {"threads": 1}
-"""Batches are small: more threads would cost a third more of the machine, which has retrieval to do."""
+_WRITING: dict[str, Any] = {"threads": 1, "memory_limit": "512MB"}
+"""Batches are small: more threads would cost a third more of the machine, which has retrieval to do; and without a
+limit the file's blocks are kept in memory up to four fifths of it."""
+
+_ROWS_AT_ONCE = 10_000
 
 _FILE_ERRORS = (
     duckdb.IOException,
@@ -123,7 +126,9 @@ class Store:
         if table not in self._inserts:
             self._inserts[table] = self._insert(table)
         query, shape = self._inserts[table]
-        self.connection.execute(query, {"rows": orjson.dumps(rows).decode(), "shape": shape})
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            part = orjson.dumps(rows[start : start + _ROWS_AT_ONCE]).decode()
+            self.connection.execute(query, {"rows": part, "shape": shape})
 
     @contextmanager
     def view(self, name: str, columns: Mapping[str, NDArray[Any]]) -> Iterator[None]:
