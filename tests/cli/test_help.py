@@ -28,10 +28,12 @@ def test_these_are_the_commands():
     """A command more or less is a decision, not an accident."""
     wanted = {
         "label",
+        "plan",
         "serve",
         "eval",
         "export",
         "runs",
+        "status",
         "taxonomy check",
         "taxonomy show",
         "taxonomy fetch",
