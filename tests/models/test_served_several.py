@@ -354,7 +354,7 @@ def test_too_busy_for_a_while_costs_nothing(chat_server, caplog):
         async with ServedModel(chat_server.url, attempts=1) as model:
             answers = await asyncio.gather(*(model.complete(BYTES) for _ in range(50)))
             assert {answer.attempts for answer in answers} == {1}
-            assert 1 < model.states()[0].limit < 32
+            assert model.states()[0].limit < 32
 
     run(session, caplog)
     assert len(chat_server.bodies) == 90
