@@ -157,7 +157,10 @@ def test_a_server_that_stays_away_ends_the_run_and_loses_nothing(tmp_path):
     with ScriptedServer(pause=0.01) as server:
         run = KilledRun(tmp_path, server.url)
         died = Deaths(server)
-        with run.labeler(server.url, patience=0.5) as labeler, pytest.raises(ModelGone, match=r"No answer from .* same"):
+        with (
+            run.labeler(server.url, patience=0.5) as labeler,
+            pytest.raises(ModelGone, match=r"No answer from .* same"),
+        ):
             labeler.label_corpus([run.docs], run.out, run="r", on_progress=died)
         assert run.state() == "interrupted"
         committed = {row[0] for row in run.rows()}
