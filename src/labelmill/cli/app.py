@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
 from types import FrameType
 from typing import Annotated, NoReturn
 
@@ -11,6 +13,7 @@ import typer
 
 from labelmill.cli import evaluation, label, models, plan, serve, status, taxonomy
 from labelmill.cli.console import fail
+from labelmill.pipelines.feeding import READER
 
 app = typer.Typer(
     name="labelmill",
@@ -68,8 +71,22 @@ def run() -> NoReturn:
         app()
     except LabelmillError as error:
         fail(str(error))
-        sys.exit(1)
+        _leave(1)
     except KeyboardInterrupt:
         fail("interrupted")
-        sys.exit(130)
-    sys.exit(0)
+        _leave(130)
+    except SystemExit as end:
+        _leave(end.code)
+    _leave(0)
+
+
+def _leave(code: str | int | None) -> NoReturn:
+    """Exit, at once where a thread still waits for documents from a pipe.
+
+    It cannot be ended, and all that it holds would be reported as leaked. What a command opened is closed by now.
+    """
+    if isinstance(code, int) and any(thread.name == READER for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

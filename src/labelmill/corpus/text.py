@@ -55,7 +55,19 @@ def is_utf8(text: str) -> bool:
 @contextmanager
 def _open_bytes(path: Path | None) -> Iterator[BinaryIO]:
     if path is None:
-        yield sys.stdin.buffer
+        yield _standard_input()
         return
     with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as opened:
         yield cast("BinaryIO", opened)
+
+
+def _standard_input() -> BinaryIO:
+    """Read standard input by a reader of our own.
+
+    Python closes that of `sys.stdin` at the end, and aborts where a thread still waits in it, as one does that reads
+    beside a run when the run is stopped.
+    """
+    try:
+        return open(sys.stdin.fileno(), "rb", closefd=False)  # noqa: SIM115 - not ours to close
+    except (OSError, ValueError):  # something that has no file behind it stands in for it
+        return sys.stdin.buffer

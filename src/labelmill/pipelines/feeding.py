@@ -15,6 +15,9 @@ BATCH_DOCUMENTS = 32
 _BATCH_CHARACTERS = 200_000
 """Of a batch, so that its windows fit into memory: about as many, with a vector of 1.5 KB each."""
 
+READER = "labelmill-reader"
+"""Name of the threads that read."""
+
 _Item = TypeVar("_Item", Document, Document | Failure)
 _T = TypeVar("_T")
 
@@ -60,5 +63,5 @@ async def next_of(items: Iterator[_T]) -> _T | None:
         except RuntimeError:  # the loop is closed: nobody waits any more
             return
 
-    Thread(target=read, name="labelmill-reader", daemon=True).start()
+    Thread(target=read, name=READER, daemon=True).start()
     return await coming
