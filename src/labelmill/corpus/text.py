@@ -68,6 +68,6 @@ def _standard_input() -> BinaryIO:
     beside a run when the run is stopped.
     """
     try:
-        return open(sys.stdin.fileno(), "rb", closefd=False)  # noqa: SIM115 - not ours to close
+        return open(sys.stdin.fileno(), "rb", closefd=False)
     except (OSError, ValueError):  # something that has no file behind it stands in for it
         return sys.stdin.buffer
