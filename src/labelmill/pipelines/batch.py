@@ -108,17 +108,18 @@ class BatchRun:
         running: set[asyncio.Task[None]] = set()
         turn = 0
         try:
-            while True:
-                room = self._account.room_for(BATCH_DOCUMENTS, self._progress.seconds)
+            batch = await self._next(batches, running)
+            while batch is not None:
+                room = self._account.room_for(len(batch), self._progress.seconds)
+                if room is False:
+                    break
                 if room is None or len(running) >= self._in_flight():
                     running = await _settle(running, asyncio.FIRST_COMPLETED)
                     continue
-                batch = await self._next(batches, running) if room else None
-                if batch is None:
-                    break
                 self._account.open += len(batch)
                 running.add(asyncio.create_task(self._run_batch(execution, batch, turn)))
                 turn += 1
+                batch = await self._next(batches, running)
             while running:
                 running = await _settle(running, asyncio.FIRST_COMPLETED)
         finally:
@@ -126,7 +127,7 @@ class BatchRun:
                 task.cancel()
             with suppress(asyncio.CancelledError):
                 await asyncio.gather(*running, return_exceptions=True)
-        return "finished" if room else "budget"
+        return "finished" if batch is None else "budget"
 
     async def _next(
         self, batches: Iterator[list[Document | Failure]], running: set[asyncio.Task[None]]
