@@ -69,9 +69,12 @@ def as_rows(documents, failures):
         "predictions": [
             (
                 d.document,
-                *list(asdict(p).values())[:1],
-                *list(asdict(p).values())[2:-2],
-                list(asdict(p)["evidence"]),
+                p.label,
+                p.rank,
+                p.score,
+                p.selected,
+                p.retrieval_rank,
+                [asdict(hit) for hit in p.evidence],
                 p.retrieval_score,
             )
             for d in documents
@@ -94,7 +97,7 @@ def test_rows_read_are_rows_written(run, documents, failures, stages, program):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "runs.duckdb"
         name = run.replace("\0", "0")  # a taxonomy holds no NUL
-        taxonomy = Taxonomy.from_labels([Label("x", name, (name,), name, (name,))])
+        taxonomy = Taxonomy.from_labels([Label("x", name, (name,), name, (f"above {name}",))])
         with Store(path, write=True) as store:
             writer = RunWriter(
                 store,
