@@ -40,13 +40,13 @@ async def soon(condition=lambda: True):
 class Visitor:
     """A request that stays in its place until it is told to go."""
 
-    def __init__(self, balanced, turn=0, group=""):
+    def __init__(self, balanced, turn=0, group="", weight=1):
         self.place = None
         self.leave = asyncio.Event()
-        self.task = asyncio.create_task(self._visit(balanced, turn, group))
+        self.task = asyncio.create_task(self._visit(balanced, turn, group, weight))
 
-    async def _visit(self, balanced, turn, group):
-        async with balanced.place(turn, group) as self.place:
+    async def _visit(self, balanced, turn, group, weight):
+        async with balanced.place(turn, group, weight) as self.place:
             await self.leave.wait()
 
 
@@ -70,6 +70,27 @@ def test_the_smaller_turn_goes_first_and_equal_ones_in_order():
         return order
 
     assert asyncio.run(session()) == [0, 2, 4, 5, 1, 3]
+
+
+def test_a_request_that_stands_for_many_takes_as_many_places():
+    """It goes where one place is free, even if it is more than all; nobody follows before it has left; all come back."""
+
+    async def session():
+        balanced = balance(8)
+        heavy = [Visitor(balanced, weight=5), Visitor(balanced, weight=20)]
+        await soon(lambda: all(visitor.place for visitor in heavy))
+        light = Visitor(balanced)
+        await soon()
+        assert (in_flight(balanced), light.place) == ([25], None)
+        heavy[1].leave.set()
+        await soon(lambda: light.place)
+        assert in_flight(balanced) == [6]
+        for visitor in (heavy[0], light):
+            visitor.leave.set()
+        await asyncio.gather(*(visitor.task for visitor in [*heavy, light]))
+        return in_flight(balanced)
+
+    assert asyncio.run(session()) == [0]
 
 
 def test_the_smaller_turn_goes_first_between_a_group_and_all_others():

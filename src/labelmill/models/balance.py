@@ -23,8 +23,8 @@ from labelmill.models.server import Server
 _FIRST_WAIT = 0.1
 _LONGEST_WAIT = 15.0
 
-_Waiter: TypeAlias = "tuple[int, int, asyncio.Future[Place | None]]"
-"""The turn, a number that keeps equal turns in order, and who is told: a place, or None to look for another server."""
+_Waiter: TypeAlias = "tuple[int, int, asyncio.Future[Place | None], int]"
+"""The turn, a number that keeps equal turns in order, who is told (a place, or None to look elsewhere), the weight."""
 
 
 @dataclass(eq=False, slots=True)
@@ -34,7 +34,7 @@ class Place:
     Attributes:
         server: Where to send.
         limit: How many it is given at once.
-        in_flight: Requests that it has.
+        in_flight: Requests that it has, by their weight.
         down_since: Since when it does not answer; None while it does.
         refusing_since: Since when all it says is that it is too busy; None from its next answer on.
     """
@@ -126,21 +126,26 @@ class Balance:
         ]
 
     @asynccontextmanager
-    async def place(self, turn: int, group: str) -> AsyncIterator[Place]:
+    async def place(self, turn: int, group: str, weight: int = 1) -> AsyncIterator[Place]:
         """Wait for a free place at a server, and give it back at the end of the block.
+
+        Args:
+            turn: The smaller goes first.
+            group: Goes to one server.
+            weight: How many requests it stands for. One place is enough for it to go: it may be more than all.
 
         Raises:
             ModelGone: All servers are down, and were for longer than the patience; or this was closed.
         """
         joined = self._join(group)
         try:
-            while (place := await self._admitted(turn, joined)) is None:  # the group's server went down
+            while (place := await self._admitted(turn, joined, weight)) is None:  # the group's server went down
                 self._leave(joined)
                 joined = self._join(group)
             try:
                 yield place
             finally:
-                self._give_back(place)
+                self._give_back(place, weight)
         finally:
             self._leave(joined)
 
@@ -166,7 +171,7 @@ class Balance:
         place.watching = asyncio.create_task(self._watch(place))
         self._groups = {name: group for name, group in self._groups.items() if group.place is not place}
         waiters, place.queue = sorted(place.queue), []
-        for _, _, told in waiters:
+        for _, _, told, _ in waiters:
             if not told.done():
                 told.set_result(None)
         if all(each.down_since is not None for each in self._places):
@@ -187,24 +192,24 @@ class Balance:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _admitted(self, turn: int, group: _Group | None) -> Place | None:
+    async def _admitted(self, turn: int, group: _Group | None, weight: int) -> Place | None:
         if self._end is not None:
             raise ModelGone(self._end)
         place = group.place if group else min(self._places, key=lambda each: (not each.free, each.load))
         if place.free:
-            place.in_flight += 1
+            place.in_flight += weight
             return place
         told: asyncio.Future[Place | None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(place.queue if group else self._queue, (turn, next(self._numbers), told))
+        heapq.heappush(place.queue if group else self._queue, (turn, next(self._numbers), told, weight))
         try:
             return await told
         except asyncio.CancelledError:
             if told.done() and not told.cancelled() and not told.exception() and (given := told.result()):
-                self._give_back(given)  # given a place and cancelled in the same moment
+                self._give_back(given, weight)  # given a place and cancelled in the same moment
             raise
 
-    def _give_back(self, place: Place) -> None:
-        place.in_flight -= 1
+    def _give_back(self, place: Place, weight: int) -> None:
+        place.in_flight -= weight
         self._fill(place)
 
     def _fill(self, place: Place) -> None:
@@ -216,8 +221,8 @@ class Balance:
             queues = [queue for queue in (place.queue, self._queue) if queue]
             if not queues:
                 return
-            _, _, told = heapq.heappop(min(queues, key=lambda queue: queue[0][:2]))
-            place.in_flight += 1
+            _, _, told, weight = heapq.heappop(min(queues, key=lambda queue: queue[0][:2]))
+            place.in_flight += weight
             told.set_result(place)
 
     def _join(self, name: str) -> _Group | None:
@@ -262,7 +267,7 @@ class Balance:
         """Fail whoever waits, and whoever comes before a server is back."""
         self._end = end
         for queue in (self._queue, *(place.queue for place in self._places)):
-            for _, _, told in queue:
+            for _, _, told, _ in queue:
                 if not told.done():
                     told.set_exception(ModelGone(end))
             queue.clear()

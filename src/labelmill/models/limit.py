@@ -54,23 +54,25 @@ class AdaptiveLimit:
         self._before: tuple[int, float] | None = None  # during a trial: the limit before it, and its speed
         self._up = True
         self._rest, self._rests = 0, _FIRST_REST
+        self._unmeasured = 0
         self._change(self.limit)
 
-    def answered(self, work: float, *, waiting: bool) -> None:
+    def answered(self, work: float, *, waiting: bool, weight: int = 1) -> None:
         """Take note of an answer.
 
         Args:
             work: What it was worth, in tokens.
             waiting: Whether further requests wait for this server.
+            weight: How many requests it stands for.
         """
         if self._unmeasured:
-            self._unmeasured -= 1
+            self._unmeasured = max(self._unmeasured - weight, 0)
             if not self._unmeasured:
                 self._begin_round()
             return
-        self._answers += 1
+        self._answers += weight
         self._work += work
-        self._waits += waiting
+        self._waits += weight * waiting
         seconds = self._clock() - self._began
         if self._answers >= max(2 * self.limit, _ANSWERS_OF_ROUND) and seconds >= _SECONDS_OF_ROUND:
             speed = self._work / seconds

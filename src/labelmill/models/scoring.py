@@ -146,7 +146,9 @@ class Scoring:
         }
         answers: list[_Scores] = []
         for _ in range(TRIES):
-            answer = await model.post("/generative_scoring", orjson.dumps(request), turn=turn, group=group)
+            answer = await model.post(
+                "/generative_scoring", orjson.dumps(request), turn=turn, group=group, weight=len(items)
+            )
             try:
                 answers.append(_Scores.read(answer))
             except MALFORMED as error:

@@ -155,7 +155,7 @@ class ServedModel:
         completion, attempts = await self._persist(ask, turn, group)
         return completion if attempts == 1 else replace(completion, attempts=attempts)
 
-    async def post(self, path: str, body: bytes, *, turn: int = 0, group: str = "") -> Answer:
+    async def post(self, path: str, body: bytes, *, turn: int = 0, group: str = "", weight: int = 1) -> Answer:
         """Send a request to another endpoint, under the same rules.
 
         Args:
@@ -163,14 +163,15 @@ class ServedModel:
             body: JSON.
             turn: As for `complete`.
             group: As for `complete`.
+            weight: How many requests the server makes of it.
         """
 
         async def ask(place: Place) -> tuple[dict[str, Any], float]:
             value, seconds = await place.server.post(path, body)
-            place.limit.answered(_work(value), waiting=self._balance.waiting(place))
+            place.limit.answered(_work(value), waiting=self._balance.waiting(place), weight=weight)
             return value, seconds
 
-        (value, seconds), attempts = await self._persist(ask, turn, group)
+        (value, seconds), attempts = await self._persist(ask, turn, group, weight)
         return Answer(value, seconds, attempts)
 
     async def get(self, path: str) -> Any:
@@ -183,10 +184,12 @@ class ServedModel:
         gathered = await asyncio.gather(*(server.text(path) for server in self._servers), return_exceptions=True)
         return [text for text in gathered if isinstance(text, str)]
 
-    async def _persist(self, ask: Callable[[Place], Awaitable[_T]], turn: int, group: str) -> tuple[_T, int]:
+    async def _persist(
+        self, ask: Callable[[Place], Awaitable[_T]], turn: int, group: str, weight: int = 1
+    ) -> tuple[_T, int]:
         """Ask until there is an answer, or until there have been as many attempts as there may be."""
         try:
-            return await self._admitted(ask, turn, group), 1
+            return await self._admitted(ask, turn, group, weight), 1
         except Trouble as trouble:  # stamina alone takes 30 µs: only those pay for it that need it
             first = trouble
         import stamina
@@ -200,19 +203,19 @@ class ServedModel:
                     if retry.num == 1:
                         raise first
                     attempt = retry.num
-                    return await self._admitted(ask, turn, group), attempt
+                    return await self._admitted(ask, turn, group, weight), attempt
         except ModelUnavailable as error:
             error.attempts = attempt
             raise
         raise AssertionError("stamina ends with an answer or an error")  # pragma: no cover
 
-    async def _admitted(self, ask: Callable[[Place], Awaitable[_T]], turn: int, group: str) -> _T:
+    async def _admitted(self, ask: Callable[[Place], Awaitable[_T]], turn: int, group: str, weight: int) -> _T:
         """Ask one server when it has a place; what is not the request's fault costs it no attempt."""
         losses, waited = 0, 0.0
         while True:
             async with (
                 self._suspects if losses >= _SUSPECT else nullcontext(),
-                self._balance.place(turn, group) as place,
+                self._balance.place(turn, group, weight) as place,
             ):
                 epoch = place.limit.epoch
                 try:
