@@ -88,7 +88,7 @@ def test_a_model_behind_a_server_takes_part(label, docs):
     with served(ScriptedModel(model="org/name-1b")) as url:
         found = label(docs, "--lm", url, "--rank", "listwise")
         assert found.code == 0, found.err
-        assert "4 model calls now, 4 answers of 48 tokens in all" in found.err
+        assert "4 questions asked now; 48 tokens in 4 requests in all" in found.err
         named = label(docs, "--lm", f"org/name-1b@{url}", "--rank", "listwise", "--json")
         assert json.loads(named.out)["skipped"] == 2
 

@@ -12,7 +12,7 @@ from small_world import NAMES, TEXTS
 from fault_proxy import RATES, FaultProxy
 from labelmill import Labeler, Taxonomy
 from labelmill.store import Store
-from labelmill.store.reader import summarise
+from labelmill.store.summary import summarise
 from scripted import write_jsonl
 from scripted_server import ScriptedServer
 from toy_embedder import HashedGrams

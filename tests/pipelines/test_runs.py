@@ -12,7 +12,8 @@ from small_world import NAMES, TEXTS
 from labelmill import InferRetrieveRank, Taxonomy
 from labelmill.errors import InputError, ModelGone, ModelRefused, ModelRejected, StoreError
 from labelmill.store import Store
-from labelmill.store.reader import read_failures, run_names, summarise
+from labelmill.store.reader import read_failures, run_names
+from labelmill.store.summary import summarise
 from scripted import ScriptedModel, write_jsonl
 from toy_embedder import HashedGrams
 

@@ -128,7 +128,7 @@ def _report_preview(run: str, preview: Preview, *, pointwise: bool, as_json: boo
 
 def _report(out: Path, run: str, done: RunProgress, *, as_json: bool) -> None:
     from labelmill.store import Store
-    from labelmill.store.reader import summarise
+    from labelmill.store.summary import summarise
 
     with Store(out) as store:
         summary = summarise(store, run)

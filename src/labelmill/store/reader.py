@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from labelmill.errors import InputError, StoreError
 from labelmill.records import Label
 from labelmill.store.database import Store
-from labelmill.store.summary import summarise as summarise  # noqa: PLC0414 - callers look for it here
 from labelmill.taxonomy import Taxonomy
 
 
