@@ -27,12 +27,26 @@ class Answered:
         stages: The answers that were not stored before.
         calls: How many questions the model was asked.
         reused: How many answers were there already.
+        tokens: Read and written for what the model was asked.
     """
 
     outputs: dict[str, list[Any] | Failure] = field(default_factory=dict)
     stages: list[StageResult] = field(default_factory=list)
     calls: int = 0
     reused: int = 0
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What became of one question: the answer or why there is none, and what it cost; nothing where it was stored."""
+
+    output: list[Any] | Failure
+    stage: StageResult | None = None
+    cost: Cost | None = None
+
+
+_Finding = asyncio.Task[_Outcome]
 
 
 class Answering:
@@ -49,8 +63,9 @@ class Answering:
         self._model = model
         self._answers = answers
         self._free = asyncio.Semaphore(concurrency)
-        # Questions that were asked and are not stored yet, by key: two batches may hold the same text.
-        self._asked: dict[str, asyncio.Task[StageResult | Failure]] = {}
+        # Two batches may hold the same text. A question is here, by its key, from before it is looked up until its
+        # answer is committed: so whoever does not meet it here will find the answer in the store.
+        self._asked: dict[str, _Finding] = {}
         self._spent: dict[str, Cost] = {}
 
     async def answer(self, questions: Sequence[Question], turn: int) -> Answered:
@@ -61,20 +76,25 @@ class Answering:
             ModelRefused: No request to the servers can work.
         """
         by_key = {question.key: question for question in questions}
-        asked_now = {key: task for key, task in self._asked.items() if key in by_key}
-        done = Answered(dict(await asyncio.to_thread(self._answers, list(by_key))))
-        # What was being asked before the look-up may be stored since: too late for it, and no reason to ask again.
-        self._asked = {key: task for key, task in asked_now.items() if key not in done.outputs} | self._asked
-        missing = [question for key, question in by_key.items() if key not in done.outputs]
-        done.calls = sum(question.key not in self._asked for question in missing)
+        own = self._find([question for key, question in by_key.items() if key not in self._asked], turn)
+        try:
+            outcomes = await asyncio.gather(*(self._asked[key] for key in by_key))
+        except BaseException:
+            for key in own:
+                self._asked.pop(key, None)
+            await _give_up(own.values())
+            raise
+        done = Answered()
+        for key, outcome in zip(by_key, outcomes, strict=True):
+            done.outputs[key] = outcome.output
+            if outcome.stage is not None:
+                done.stages.append(outcome.stage)
+            elif key in own:  # stored already, or failed: the next to ask, looks it up and asks again
+                self._asked.pop(key, None)
+            if key in own and outcome.cost is not None:
+                done.calls += 1
+                done.tokens += outcome.cost.tokens
         done.reused = len(by_key) - done.calls
-        for question, outcome in zip(missing, await self._ask(missing, turn), strict=True):
-            if isinstance(outcome, StageResult):
-                done.stages.append(outcome)
-                done.outputs[question.key] = outcome.output
-            else:
-                self._asked.pop(question.key, None)  # a failure is not stored: the next to ask, asks again
-                done.outputs[question.key] = outcome
         return done
 
     def stored(self, stages: Iterable[StageResult]) -> None:
@@ -87,43 +107,48 @@ class Answering:
         spent, self._spent = self._spent, {}
         return spent
 
-    async def _ask(self, questions: Sequence[Question], turn: int) -> list[StageResult | Failure]:
-        """Ask what nobody asks already, and await all; the first error cancels what this batch asked."""
-        own = []
-        for question in questions:
-            if question.key not in self._asked:
-                self._asked[question.key] = asyncio.create_task(self._put(question, turn))
-                own.append(question.key)
-        try:
-            return list(await asyncio.gather(*(self._asked[question.key] for question in questions)))
-        except BaseException:
-            for key in own:
-                if task := self._asked.pop(key, None):
-                    task.cancel()
-            raise
+    def give_back(self, spent: Mapping[str, Cost]) -> None:
+        """Take back what was spent and could not be written down."""
+        for stage, cost in spent.items():
+            self._spent.setdefault(stage, Cost()).add(cost)
 
-    async def _put(self, question: Question, turn: int) -> StageResult | Failure:
+    def _find(self, questions: Sequence[Question], turn: int) -> dict[str, _Finding]:
+        """Begin to look up questions together, and to put each that is not stored to the model."""
+        if not questions:
+            return {}
+        look_up = asyncio.create_task(asyncio.to_thread(self._answers, [question.key for question in questions]))
+        own = {question.key: asyncio.create_task(self._outcome(question, turn, look_up)) for question in questions}
+        self._asked |= own
+        return own
+
+    async def _outcome(self, question: Question, turn: int, look_up: asyncio.Task[Mapping[str, list[Any]]]) -> _Outcome:
+        stored = await look_up
+        if question.key in stored:
+            return _Outcome(stored[question.key])
+        async with self._free:
+            return await self._put(question, turn)
+
+    async def _put(self, question: Question, turn: int) -> _Outcome:
         """Put one question to the model; what that cost is kept, whatever comes of it."""
         cost = Cost()
         failed = Failure("", question.stage, "", "")
-        async with self._free:
-            try:
-                output = await question.ask(self._model, turn, cost)
-            except ModelGone:
-                raise
-            except ModelUnavailable as error:
-                cost.requests += error.attempts
-                failed = replace(failed, kind="unavailable", message=clean(str(error)))
-            except ModelRejected as error:
-                cost.requests += 1
-                failed = replace(failed, kind="rejected", message=clean(str(error)))
-            except Unreadable as error:
-                failed = replace(failed, kind="unparseable", message=clean(str(error)))
-            finally:
-                self._spent.setdefault(question.stage, Cost()).add(cost)
+        try:
+            output = await question.ask(self._model, turn, cost)
+        except ModelGone:
+            raise
+        except ModelUnavailable as error:
+            cost.requests += error.attempts
+            failed = replace(failed, kind="unavailable", message=clean(str(error)))
+        except ModelRejected as error:
+            cost.requests += 1
+            failed = replace(failed, kind="rejected", message=clean(str(error)))
+        except Unreadable as error:
+            failed = replace(failed, kind="unparseable", message=clean(str(error)))
+        finally:
+            self._spent.setdefault(question.stage, Cost()).add(cost)
         if failed.kind:
-            return replace(failed, attempts=cost.requests)
-        return StageResult(
+            return _Outcome(replace(failed, attempts=cost.requests), cost=cost)
+        stage = StageResult(
             key=question.key,
             stage=question.stage,
             model=self._model.model,
@@ -134,3 +159,12 @@ class Answering:
             seconds=round(cost.seconds, 4),
             attempts=cost.requests,
         )
+        return _Outcome(output, stage, cost)
+
+
+async def _give_up(findings: Iterable[_Finding]) -> None:
+    """Cancel what was begun, and wait for its end: what it cost is then known."""
+    begun = list(findings)
+    for finding in begun:
+        finding.cancel()
+    await asyncio.gather(*begun, return_exceptions=True)

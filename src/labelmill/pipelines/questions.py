@@ -44,6 +44,11 @@ class Cost:
     completion_tokens: int = 0
     seconds: float = 0.0
 
+    @property
+    def tokens(self) -> int:
+        """Read and written."""
+        return self.prompt_tokens + self.completion_tokens
+
     def add(self, other: Cost | Completion | Verdict) -> None:
         """Add what another cost."""
         self.requests += other.requests if isinstance(other, Cost) else other.attempts
@@ -127,21 +132,26 @@ async def _ask(
     chat: ChatModel, body: bytes, read: Callable[[Completion], list[Any]], turn: int, cost: Cost
 ) -> list[Any]:
     """Ask, and where the answer cannot be read, say so to the model and ask once more."""
-    answer = await chat.complete(body, turn=turn)
-    cost.add(answer)
+    first = await chat.complete(body, turn=turn)
+    cost.add(first)
     try:
-        return read(answer)
+        return read(first)
     except AdapterParseError as error:
-        problem = _problem(error, answer)
-        first = answer
+        problem = _problem(error, first)
     try:
-        answer = await chat.complete(repair(body, first.content, problem), turn=turn)
-        cost.add(answer)
-        return read(answer)
-    except (AdapterParseError, ModelRejected) as error:  # rejected: together with the first answer it is too long
-        unreadable = answer if isinstance(error, AdapterParseError) else first
-        reason = _problem(error, answer) if isinstance(error, AdapterParseError) else problem
-        raise Unreadable(f"{reason}; it began: {' '.join(unreadable.content.split())[:_QUOTED]!r}") from error
+        second = await chat.complete(repair(body, first.content, problem), turn=turn)
+    except ModelRejected as error:  # together with the first answer it is too long
+        cost.requests += 1
+        raise _unreadable(problem, first) from error
+    cost.add(second)
+    try:
+        return read(second)
+    except AdapterParseError as error:
+        raise _unreadable(_problem(error, second), second) from error
+
+
+def _unreadable(problem: str, answer: Completion) -> Unreadable:
+    return Unreadable(f"{problem}; it began: {' '.join(answer.content.split())[:_QUOTED]!r}")
 
 
 def _problem(error: AdapterParseError, answer: Completion) -> str:
