@@ -108,7 +108,7 @@ class Mortal:
         self._writers.add(writer)
         self._tasks.add(asyncio.current_task())
         try:
-            while await self._exchange(reader, writer):
+            while self._server.is_serving() and await self._exchange(reader, writer):  # accepted, and died since
                 pass
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
@@ -210,17 +210,14 @@ def test_a_death_in_the_middle_of_an_answer_costs_nothing(caplog):
 
     async def session():
         async with Mortal() as mortal, ServedModel(mortal.url, attempts=1) as model:
-            rising = []
-
-            def half(prompt):
-                if mortal.deaths:
-                    return None
-                asyncio.get_running_loop().call_later(0.01, mortal.die)
-                asyncio.get_running_loop().call_later(0.05, lambda: rising.append(asyncio.create_task(mortal.rise())))
-                return mortal.HALF
-
-            mortal.react = half
-            answer = await model.complete(BYTES)
+            mortal.react = lambda prompt: None if mortal.deaths else mortal.HALF
+            asked = asyncio.create_task(model.complete(BYTES))
+            await until(lambda: mortal.prompts)
+            await asyncio.sleep(0.02)  # for the half to arrive
+            mortal.die()
+            await until(lambda: model.states()[0].state == "down")
+            await mortal.rise()
+            answer = await asked
             assert (answer.content, answer.attempts, mortal.deaths) == ("bread", 1, 1)
 
     run(session, caplog)
@@ -297,12 +294,14 @@ def test_a_request_that_kills_the_server_ends_alone(caplog):
         async with Mortal(0.01) as mortal, ServedModel(mortal.url, attempts=1) as model:
             rising = []
 
+            async def rise():
+                await until(lambda: model.states()[0].state == "down")
+                await mortal.rise()
+
             def react(prompt):
                 if prompt == "poison":
                     mortal.die()
-                    asyncio.get_running_loop().call_later(
-                        0.03, lambda: rising.append(asyncio.create_task(mortal.rise()))
-                    )
+                    rising.append(asyncio.create_task(rise()))
 
             mortal.react = react
             words = [str(number) for number in range(40)]
