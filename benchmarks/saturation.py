@@ -127,7 +127,7 @@ def compete(contest: Contest, texts: Sequence[str], blocks: int) -> dict[str, An
         "completion_tokens_per_second": {name: written[name] / seconds for name, seconds in totals.items()},
         "ratio": totals["bare client"] / totals["labelmill"],
         "ratio_by_tokens": written["labelmill"] / written["bare client"] * totals["bare client"] / totals["labelmill"],
-        "median_ratio_of_blocks": statistics.median(ratios),
+        "ratio_of_blocks": {"least": min(ratios), "median": statistics.median(ratios), "most": max(ratios)},
     }
 
 
@@ -160,6 +160,8 @@ def main() -> None:
         print(f"{name:<12}{documents:>8.2f} documents/s{tokens:>9.1f} tokens written/s")
     kept = "yes" if results["ratio"] >= AIM else "no"
     print(f"ratio {results['ratio']:.3f} (by tokens written {results['ratio_by_tokens']:.3f}); aim kept: {kept}")
+    least, median, most = results["ratio_of_blocks"].values()
+    print(f"blocks from {least:.3f} to {most:.3f}, median {median:.3f}: far apart, they say that the machine was not idle")
 
 
 if __name__ == "__main__":
