@@ -161,7 +161,7 @@ def main() -> None:
     kept = "yes" if results["ratio"] >= AIM else "no"
     print(f"ratio {results['ratio']:.3f} (by tokens written {results['ratio_by_tokens']:.3f}); aim kept: {kept}")
     least, median, most = results["ratio_of_blocks"].values()
-    print(f"blocks from {least:.3f} to {most:.3f}, median {median:.3f}: far apart, they say that the machine was not idle")
+    print(f"blocks from {least:.3f} to {most:.3f}, median {median:.3f}; far apart, the machine was not idle")
 
 
 if __name__ == "__main__":
