@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from labelmill.errors import ModelGone
+from labelmill.errors import ModelGone, StoreError
 from labelmill.models.balance import ServerState
 from labelmill.models.client import ChatModel
 from labelmill.models.prefix_cache import PrefixCache, read_prefix_cache
 from labelmill.models.served import ServedModel
-from labelmill.pipelines.budget import Account, Budget
+from labelmill.pipelines.budget import Account, Budget, size_of
 from labelmill.pipelines.execution import BatchResult, Execution
 from labelmill.pipelines.feeding import BATCH_DOCUMENTS, batched, next_of
 from labelmill.pipelines.program import Program
 from labelmill.pipelines.progress import OnProgress, RunProgress
+from labelmill.pipelines.questions import Cost
 from labelmill.pipelines.todo import Todo
 from labelmill.records import Document, Failure
 from labelmill.store import RunWriter, Spending
@@ -85,10 +86,10 @@ class BatchRun:
             retrievals=stored.retrievals,
         )
         heartbeat = Heartbeat(self._writer.path)
-        before, prefix = await _prefix_cache(self._model), None
         ticking = asyncio.create_task(self._tick(heartbeat))
-        state = "interrupted"
+        state, prefix = "interrupted", None
         try:
+            before = await _prefix_cache(self._model)
             state = await self._run_batches(execution, batched(todo.of(items)))
             if state == "finished" and self._whole and todo.gone():
                 self._writer.forget_failures(todo.gone())
@@ -98,9 +99,13 @@ class BatchRun:
             ticking.cancel()
             progress.state = state
             counted = (prefix.queries, prefix.hits) if prefix else None
-            self._writer.close(state, progress.seconds, self._spent(execution), counted)
-            self._show(heartbeat, force=True)
-            heartbeat.end()
+            spent = execution.take_spent()
+            progress.add(spent.values())
+            try:
+                self._writer.close(state, progress.seconds, _spendings(spent), counted)
+            finally:
+                self._show(heartbeat, force=True)
+                heartbeat.end()
         return progress
 
     async def _run_batches(self, execution: Execution, batches: Iterator[list[Document | Failure]]) -> str:
@@ -110,14 +115,15 @@ class BatchRun:
         try:
             batch = await self._next(batches, running)
             while batch is not None:
-                room = self._account.room_for(len(batch), self._progress.seconds)
+                size = size_of(batch, self._program.spec.chunk_characters)
+                room = self._account.room_for(size, self._progress.seconds)
                 if room is False:
                     break
                 if room is None or len(running) >= self._in_flight():
                     running = await _settle(running, asyncio.FIRST_COMPLETED)
                     continue
-                self._account.open += len(batch)
-                running.add(asyncio.create_task(self._run_batch(execution, batch, turn)))
+                self._account.open += size
+                running.add(asyncio.create_task(self._run_batch(execution, batch, turn, size)))
                 turn += 1
                 batch = await self._next(batches, running)
             while running:
@@ -134,8 +140,10 @@ class BatchRun:
     ) -> list[Document | Failure] | None:
         """Wait for the next batch, or for the error of one that is under way."""
         coming = asyncio.ensure_future(next_of(batches))
+        coming.add_done_callback(lambda each: each.cancelled() or each.exception())  # one error ends a run, not two
         try:
             while not coming.done():
+                self._progress.read_since = self._progress.read_since or (None if running else time.monotonic())
                 done, _ = await asyncio.wait({coming, *running}, return_when=asyncio.FIRST_COMPLETED)
                 for task in done - {coming}:
                     running.discard(task)
@@ -143,49 +151,34 @@ class BatchRun:
             return coming.result()
         finally:
             coming.cancel()
+            self._progress.read_since = None
 
-    async def _run_batch(self, execution: Execution, batch: list[Document | Failure], turn: int) -> None:
+    async def _run_batch(self, execution: Execution, batch: list[Document | Failure], turn: int, size: float) -> None:
         documents = [item for item in batch if isinstance(item, Document)]
         unread = [item for item in batch if isinstance(item, Failure)]
         result = await execution.label(documents, turn) if documents else BatchResult()
         failures = unread + result.failures
-        spent = self._spent(execution)
-        await asyncio.to_thread(self._writer.write, result.documents, failures, result.stages, spent)
+        spent = execution.take_spent()
+        try:
+            await asyncio.to_thread(self._writer.write, result.documents, failures, result.stages, _spendings(spent))
+        except StoreError:
+            execution.give_back(spent)
+            raise
         execution.stored(result)
         progress = self._progress
         progress.done += len(result.documents)
         progress.failed += len(failures)
         progress.calls += result.calls
         progress.reused += result.reused
-        self._account.settle(len(batch), sum(each.prompt_tokens + each.completion_tokens for each in spent))
+        progress.add(spent.values())
+        self._account.settle(size, result.tokens, sum(cost.tokens for cost in spent.values()))
         self._on_progress(progress)
         self._see_whether_it_is_hopeless(result)
-
-    def _spent(self, execution: Execution) -> list[Spending]:
-        """Take what was spent since the last time, to be written down."""
-        spent = execution.take_spent()
-        progress = self._progress
-        for cost in spent.values():
-            progress.requests += cost.requests
-            progress.prompt_tokens += cost.prompt_tokens
-            progress.cached_tokens += cost.cached_tokens
-            progress.completion_tokens += cost.completion_tokens
-        return [
-            Spending(
-                stage,
-                cost.requests,
-                cost.prompt_tokens,
-                cost.cached_tokens,
-                cost.completion_tokens,
-                round(cost.seconds, 4),
-            )
-            for stage, cost in spent.items()
-        ]
 
     def _see_whether_it_is_hopeless(self, result: BatchResult) -> None:
         unanswered = [failure for failure in result.failures if failure.kind == "unavailable"]
         self._unanswered = 0 if result.documents else self._unanswered + len(unanswered)
-        if self._unanswered >= _HOPELESS:
+        if unanswered and self._unanswered >= _HOPELESS:
             raise ModelGone(
                 f"{self._unanswered} documents one after another got no answer; the last: {unanswered[-1].message} "
                 "Mend the server, then run the same command: it tries them again."
@@ -200,9 +193,10 @@ class BatchRun:
         return 2 + 2 * at_once // BATCH_DOCUMENTS
 
     async def _tick(self, heartbeat: Heartbeat) -> None:
+        self._show(heartbeat)
         while True:
-            self._show(heartbeat)
             await asyncio.sleep(_SECONDS_BETWEEN_BEATS)
+            self._show(heartbeat)
             self._on_progress(self._progress)
 
     def _show(self, heartbeat: Heartbeat, *, force: bool = False) -> None:
@@ -224,6 +218,21 @@ async def _prefix_cache(model: ChatModel | None) -> PrefixCache | None:
 
 def _never(_key: str) -> bool:
     return False
+
+
+def _spendings(spent: Mapping[str, Cost]) -> list[Spending]:
+    """Write costs, by stage, as the store keeps them."""
+    return [
+        Spending(
+            stage,
+            cost.requests,
+            cost.prompt_tokens,
+            cost.cached_tokens,
+            cost.completion_tokens,
+            round(cost.seconds, 4),
+        )
+        for stage, cost in spent.items()
+    ]
 
 
 def _states(model: ChatModel | None) -> Sequence[ServerState]:

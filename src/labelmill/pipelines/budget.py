@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from labelmill.records import Document, Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,38 +21,58 @@ class Budget:
     hours: float | None = None
 
 
+def size_of(batch: Iterable[Document | Failure], piece: int) -> float:
+    """Say how large a batch is: about as many as the questions of one stage, as one is asked for each piece.
+
+    Args:
+        batch: Its documents; rows that cannot be read cost nothing.
+        piece: Characters of a piece at most.
+    """
+    return sum(1 + len(item.text) / piece for item in batch if isinstance(item, Document))
+
+
 @dataclass(slots=True)
 class Account:
-    """Keeps a run within its budget: an expected cost is set aside for every document that is under way.
+    """Keeps a run within its budget: what a batch may cost is set aside while it is under way.
+
+    That is what the dearest batch so far has cost for its size. Batches whose answers were all there already say
+    nothing of that; and no more is under way at once than has been seen, lest many turn out dearer together.
 
     Attributes:
         budget: The caps.
         tokens: Spent, earlier sittings included.
         seconds: At work in earlier sittings.
-        settled: Documents whose cost is in `tokens` for good, of this sitting.
-        settled_tokens: What they cost.
-        open: Documents under way.
+        open: Size of what is under way.
+        seen: Size of the batches, of this sitting, that are done and asked the model.
+        dearest: Tokens that the dearest of them took, for each unit of its size.
     """
 
     budget: Budget
     tokens: int = 0
     seconds: float = 0.0
-    settled: int = 0
-    settled_tokens: int = 0
-    open: int = 0
+    open: float = 0.0
+    seen: float = 0.0
+    dearest: float = 0.0
 
-    def settle(self, documents: int, tokens: int) -> None:
-        """Take note that documents are done, and of what was spent since the last time."""
-        self.open -= documents
-        self.settled += documents
-        self.settled_tokens += tokens
-        self.tokens += tokens
-
-    def room_for(self, documents: int, seconds: float) -> bool | None:
-        """Tell whether as many documents still fit; None for: not known before some that are under way are done.
+    def settle(self, size: float, tokens: int, spent: int) -> None:
+        """Take note that a batch is done.
 
         Args:
-            documents: That would be taken next.
+            size: As it was opened with.
+            tokens: That it took itself.
+            spent: By it and all others, since the last time.
+        """
+        self.open -= size
+        self.tokens += spent
+        if tokens and size:
+            self.seen += size
+            self.dearest = max(self.dearest, tokens / size)
+
+    def room_for(self, size: float, seconds: float) -> bool | None:
+        """Tell whether a batch still fits; None for: not known before some that are under way are done.
+
+        Args:
+            size: Of the batch that would be taken next.
             seconds: Of this sitting, so far.
         """
         if self.budget.hours is not None and self.seconds + seconds >= 3600 * self.budget.hours:
@@ -58,9 +81,13 @@ class Account:
             return True
         if self.tokens >= self.budget.tokens:
             return False
-        if not self.settled:
-            return None if self.open else True
-        each = self.settled_tokens / self.settled
-        if self.tokens + each * (self.open + documents) <= self.budget.tokens:
+        alone = self.open < _NOTHING
+        if not alone and self.open + size > self.seen:
+            return None
+        if self.tokens + self.dearest * (self.open + size) <= self.budget.tokens:
             return True
-        return None if self.open else False
+        return False if alone else None
+
+
+_NOTHING = 1e-6
+"""Sizes add up to 0 but for rounding."""

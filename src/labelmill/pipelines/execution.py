@@ -45,6 +45,7 @@ class BatchResult:
         stages: The answers that were not stored before.
         calls: How many questions the model was asked.
         reused: How many answers were there already.
+        tokens: Read and written for what the model was asked.
     """
 
     documents: list[DocumentResult] = field(default_factory=list)
@@ -52,6 +53,7 @@ class BatchResult:
     stages: list[StageResult] = field(default_factory=list)
     calls: int = 0
     reused: int = 0
+    tokens: int = 0
 
 
 @dataclass(slots=True)
@@ -128,6 +130,11 @@ class Execution:
         """Give what the model cost since the last time, by stage, whatever became of it."""
         return self._answering.take_spent() if self._answering else {}
 
+    def give_back(self, spent: Mapping[str, Cost]) -> None:
+        """Take back what was spent and could not be written down."""
+        if self._answering:
+            self._answering.give_back(spent)
+
     async def _infer(self, works: Sequence[_Work], turn: int, result: BatchResult) -> None:
         if self._program.infer is None or self._questions is None:
             return
@@ -201,6 +208,7 @@ class Execution:
         result.stages += answered.stages
         result.calls += answered.calls
         result.reused += answered.reused
+        result.tokens += answered.tokens
         for work, questions in asked:
             answers = [answered.outputs[question.key] for question in questions]
             failed = next((answer for answer in answers if isinstance(answer, Failure)), None)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from labelmill.models.balance import ServerState
+from labelmill.pipelines.questions import Cost
+
+_SOON = 2.0
+"""Seconds of reading that are nothing to speak of."""
 
 
 @dataclass(slots=True)
@@ -28,6 +32,7 @@ class RunProgress:
         started: When this sitting began, by `time.monotonic`.
         state: ``running``, ``finished``, ``interrupted``, or ``budget`` where it stopped at a cap.
         servers: What the model's servers are doing.
+        read_since: Since when nothing is under way but the reading of documents, by `time.monotonic`.
     """
 
     done: int = 0
@@ -43,6 +48,15 @@ class RunProgress:
     started: float = 0.0
     state: str = "running"
     servers: Sequence[ServerState] = ()
+    read_since: float | None = None
+
+    def add(self, costs: Iterable[Cost]) -> None:
+        """Add what was spent."""
+        for cost in costs:
+            self.requests += cost.requests
+            self.prompt_tokens += cost.prompt_tokens
+            self.cached_tokens += cost.cached_tokens
+            self.completion_tokens += cost.completion_tokens
 
     @property
     def tokens(self) -> int:
@@ -69,9 +83,13 @@ class RunProgress:
     @property
     def message(self) -> str:
         """What holds the run up, or nothing."""
+        reading = 0.0 if self.read_since is None else time.monotonic() - self.read_since
+        if reading > _SOON:
+            return f"waiting for documents for {reading:.0f} s"
         down = [server for server in self.servers if server.state == "down"]
         waits = [f"{server.url} (no answer for {server.down_seconds:.0f} s)" for server in down]
-        return f"waiting for {', '.join(waits)}" if waits else ""
+        held = "waiting for" if len(down) == len(self.servers) else "going on without"
+        return f"{held} {', '.join(waits)}" if waits else ""
 
     def as_dict(self) -> dict[str, Any]:
         """Give plain values, for another process to read."""
