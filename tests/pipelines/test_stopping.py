@@ -78,3 +78,16 @@ def test_a_run_that_waits_for_its_documents_can_be_stopped(tmp_path, stop, given
     with Store(run.out) as store:
         assert store.first("SELECT state FROM runs") == ("interrupted",)
         assert store.first("SELECT count(*) FROM documents") == (given // 32 * 32,)
+
+
+def test_a_run_that_waits_for_its_documents_says_so(tmp_path):
+    """In its sign of life, for as long as nothing else is under way; and goes on when there are more."""
+    with served(ScriptedModel()) as url:
+        run = WaitingRun(tmp_path, "--lm", f"scripted@{url}")
+        run.give(0, 32)
+        run.wait_until(lambda pulse: pulse.get("done") == 32 and "waiting for documents" in pulse["message"])
+        run.give(32, 64)
+        run.wait_until(lambda pulse: pulse.get("done") == 64)
+        run.process.stdin.close()
+        run.end()
+    assert run.process.returncode == 0
