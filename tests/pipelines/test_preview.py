@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from small_world import NAMES, TEXTS
 
@@ -82,3 +84,25 @@ def test_what_is_done_and_what_stays_failed_is_left_out(make_labeler, tmp_path):
     assert (retried.documents, retried.failed, retried.calls) == (1, 1, 1)
     model.troubles.clear()
     assert agrees(retried, labeler.label_corpus([corpus], out, retry_failed=True))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("stages", [("lm", "listwise"), ("both", "fusion"), ("windows", "listwise")])
+def test_the_run_does_what_was_foretold(make_labeler, tmp_path, stages, seed):
+    """Of corpora with repeated texts and pieces, of which another run has done a part, and this run another."""
+    chance = random.Random(seed)
+    texts = [" ".join(chance.choices(TEXTS, k=chance.choice([1, 1, 2, 9]))) for _ in range(100)]
+    rows = [{"id": f"d{number:03}", "text": chance.choice(texts)} for number in range(150)] + [{"id": "e", "text": ""}]
+    infer, rank = stages
+    out, labeler = tmp_path / "runs.duckdb", make_labeler(ScriptedModel(), infer=infer, rank=rank, chunk_characters=300)
+    other = make_labeler(ScriptedModel(), infer=infer, chunk_characters=300)
+    other.label_corpus([write_jsonl(tmp_path / "other.jsonl", chance.sample(rows, 20))], out, run="other")
+    labeler.label_corpus([write_jsonl(tmp_path / "before.jsonl", chance.sample(rows, 30))], out, run="r")
+    corpus = write_jsonl(tmp_path / "docs.jsonl", rows)
+    preview = labeler.preview_corpus(Corpus([corpus]), out, run="r")
+    done = labeler.label_corpus([corpus], out, run="r")
+    assert (preview.documents, preview.failed, preview.skipped) == (done.done, done.failed, done.skipped)
+    assert min(preview.calls, preview.infer_reused + preview.rank_reused) > 5
+    assert agrees(preview, done)
+    again = labeler.preview_corpus(Corpus([corpus]), out, run="r")
+    assert (again.documents, again.failed, again.skipped, again.calls) == (0, 0, len(rows), 0)

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from labelmill.corpus import chunk
-from labelmill.keys import KeySet
+from labelmill.keys import KeySet, content_key
 from labelmill.pipelines.answering import Answers
 from labelmill.pipelines.execution import Retrievals, nothing_stored
 from labelmill.pipelines.program import Program
@@ -104,9 +104,10 @@ class Previewer:
                 for text in chunks[place]
             ]
             reused, calls = self._look_up(questions)
-            self.preview.rank_reused += reused
-            waiting = set(range(len(documents))) - set(known)
-            self.preview.rank_calls += calls + sum(len(chunks[place]) for place in waiting)
+            waiting = [chunks[place] for place in range(len(documents)) if phrases[place] is None]
+            again, first = self._foresee(waiting)
+            self.preview.rank_reused += reused + again
+            self.preview.rank_calls += calls + first
 
     def _infer(self, chunks: Sequence[Sequence[str]]) -> list[list[str] | None]:
         """Give the phrases of each document, None where they are not known yet."""
@@ -137,6 +138,12 @@ class Previewer:
             made = self._program.retrieve.retrieve(queries, self._program.spec.candidates)
             found |= {keys[place]: candidates for place, candidates in zip(missing, made, strict=True)}
         return [found.get(key, []) for key in keys]
+
+    def _foresee(self, waiting: Sequence[Sequence[str]]) -> tuple[int, int]:
+        """Tell of documents whose candidates are not known which of Rank's questions an equal document has as well."""
+        distinct = {content_key("to rank", chunks, text) for chunks in waiting for text in chunks}
+        new = sum(self._asked.add(key) for key in distinct)
+        return len(distinct) - new, new
 
     def _look_up(self, keys: Iterable[str]) -> tuple[int, int]:
         """Tell how many questions are answered, and how many are to be asked; each counts once."""
