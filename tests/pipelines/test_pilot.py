@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import random
 
 import numpy as np
 import pytest
+from small_world import NAMES, TEXTS
 
+from labelmill import Labeler, Taxonomy
+from labelmill.corpus import Corpus
+from labelmill.errors import ModelError, ModelGone, ModelRefused, ModelRejected
 from labelmill.pipelines.pilot import Estimate, Prices, Sample, _cost, _hours, _total
 from labelmill.records import Document, Failure
+from scripted import ScriptedModel, write_jsonl
+from scripted_server import ScriptedServer
+from toy_embedder import HashedGrams
 
 
 def corpus(count, seed=0):
@@ -102,3 +111,97 @@ def test_costs_add_up():
     assert _cost(totals, hours, Prices(prompt=1, completion=4)) == Estimate(6, 5, 7)
     assert _cost(totals, hours, Prices(prompt=1, cached=0.5, completion=4)) == Estimate(5.5, 4.5, 6.5)
     assert _cost(totals, hours, Prices(gpu_hour=3, gpus=2)) == Estimate(12, 6, 18)
+
+
+def plan(lm, corpus, **settings):
+    """Plan Infer and listwise Rank with ten documents or a little more, drawn from a corpus."""
+    options = {"infer": "lm", "rank": "listwise", "embedders": [HashedGrams()], "candidates": 8, "top_k": 3}
+    with Labeler(Taxonomy.from_names(NAMES), lm=lm, **options) as labeler:
+        return labeler.plan_corpus(Corpus([corpus]), **{"documents": 60, "seconds": 0.0} | settings)
+
+
+def write_documents(path, count, more=()):
+    """Write documents of one to twelve texts each, every one its own."""
+    chance = random.Random(7)
+    texts = [" ".join(chance.choices(TEXTS, k=chance.randint(1, 12))) for _ in range(count)]
+    rows = [{"id": f"d{number:04}", "text": f"{number}. {text}"} for number, text in enumerate(texts)]
+    return write_jsonl(path, [*rows, *more])
+
+
+def test_a_plan_foretells_what_the_server_then_counts(tmp_path):
+    """Calls, tokens and their price for the whole corpus, from a tenth of it; nothing is stored."""
+    corpus = write_documents(tmp_path / "docs.jsonl", 1000, [{"id": "empty", "text": ""}])
+    with ScriptedServer() as server:
+        planned = plan(f"scripted@{server.url}", corpus, prices=Prices(prompt=1, cached=0.5, completion=4), seed=3)
+        piloted = server.spent["requests"]
+        assert (planned.documents, planned.unreadable, planned.pilot_failures) == (1000, 1, 0)
+        assert 60 <= planned.pilot < 300
+        server.spent.clear()
+        with Labeler(
+            Taxonomy.from_names(NAMES),
+            lm=f"scripted@{server.url}",
+            infer="lm",
+            rank="listwise",
+            embedders=[HashedGrams()],
+            candidates=8,
+            top_k=3,
+        ) as labeler:
+            labeler.label_corpus([corpus], tmp_path / "runs.duckdb")
+        truth = server.spent
+    assert piloted < truth["requests"] / 2
+    for estimate, counted in [
+        (planned.calls, truth["requests"]),
+        (planned.prompt_tokens, truth["prompt"]),
+        (planned.cached_tokens, truth["cached"]),
+        (planned.completion_tokens, truth["completion"]),
+        (planned.cost, (truth["prompt"] - truth["cached"] / 2 + 4 * truth["completion"]) / 1e6),
+    ]:
+        # The seed is fixed: nineteen of twenty intervals of 95% hold the truth, and these should be narrow.
+        assert estimate.low <= counted <= estimate.high
+        assert estimate.value == pytest.approx(counted, rel=0.05)
+    assert 0 < planned.hours.low <= planned.hours.value <= planned.hours.high
+
+
+def test_a_corpus_that_is_labelled_whole_is_known(tmp_path):
+    """Its figures are counts, not estimates."""
+    corpus = write_documents(tmp_path / "docs.jsonl", 30)
+    with ScriptedServer() as server:
+        planned = plan(f"scripted@{server.url}", corpus)
+    assert planned.pilot == 30
+    assert planned.calls == Estimate(*[float(server.spent["requests"])] * 3)
+    assert planned.prompt_tokens == Estimate(*[float(server.spent["prompt"])] * 3)
+
+
+def test_a_pilot_of_which_nothing_comes_says_why(tmp_path):
+    """No figure can be made of it, and none is."""
+    corpus = write_documents(tmp_path / "docs.jsonl", 30)
+    with pytest.raises(ModelError, match=r"none of 30 documents could be labelled; d\d+ failed at infer \(rejected\)"):
+        plan(ScriptedModel(troubles={" ": ModelRejected("too long")}), corpus)
+
+
+@pytest.mark.parametrize("error", [ModelGone("nobody answers"), ModelRefused("wrong key")])
+def test_a_server_that_refuses_a_pilot_is_one_error(tmp_path, caplog, error):
+    """However many requests it refuses at once; none is reported behind it."""
+    corpus = write_documents(tmp_path / "docs.jsonl", 100)
+    with caplog.at_level(logging.ERROR), pytest.raises(type(error), match=str(error)):
+        plan(ScriptedModel(troubles={" ": error}, pause=0.01), corpus)
+    gc.collect()
+    assert caplog.messages == []
+
+
+def test_a_pilot_asks_as_many_at_once_as_a_run_does(tmp_path):
+    """Else its hours would not be those of a run."""
+    at_once = []
+
+    class Counting(ScriptedModel):
+        open = 0
+
+        async def complete(self, body, **more):
+            self.open += 1
+            at_once.append(self.open)
+            answer = await super().complete(body, **more)
+            self.open -= 1
+            return answer
+
+    plan(Counting(pause=0.02), write_documents(tmp_path / "docs.jsonl", 200), documents=150)
+    assert max(at_once) == 32

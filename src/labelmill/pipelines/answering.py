@@ -10,6 +10,7 @@ from typing import Any
 from labelmill.corpus.fields import clean
 from labelmill.errors import ModelGone, ModelRejected, ModelUnavailable
 from labelmill.models.client import ChatModel
+from labelmill.pipelines.loop import give_up
 from labelmill.pipelines.questions import Cost, Question, Unreadable
 from labelmill.records import Failure
 from labelmill.store import StageResult
@@ -82,7 +83,7 @@ class Answering:
         except BaseException:
             for key in own:
                 self._asked.pop(key, None)
-            await _give_up(own.values())
+            await give_up(own.values())
             raise
         done = Answered()
         for key, outcome in zip(by_key, outcomes, strict=True):
@@ -160,11 +161,3 @@ class Answering:
             attempts=cost.requests,
         )
         return _Outcome(output, stage, cost)
-
-
-async def _give_up(findings: Iterable[_Finding]) -> None:
-    """Cancel what was begun, and wait for its end: what it cost is then known."""
-    begun = list(findings)
-    for finding in begun:
-        finding.cancel()
-    await asyncio.gather(*begun, return_exceptions=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 
 from labelmill.errors import ModelGone, StoreError
 from labelmill.models.balance import ServerState
@@ -15,6 +14,7 @@ from labelmill.models.served import ServedModel
 from labelmill.pipelines.budget import Account, Budget, size_of
 from labelmill.pipelines.execution import BatchResult, Execution
 from labelmill.pipelines.feeding import BATCH_DOCUMENTS, batched, next_of
+from labelmill.pipelines.loop import give_up, settle
 from labelmill.pipelines.program import Program
 from labelmill.pipelines.progress import OnProgress, RunProgress
 from labelmill.pipelines.questions import Cost
@@ -119,20 +119,17 @@ class BatchRun:
                 room = self._account.room_for(size, self._progress.seconds)
                 if room is False:
                     break
-                if room is None or len(running) >= self._in_flight():
-                    running = await _settle(running, asyncio.FIRST_COMPLETED)
+                if room is None or len(running) >= self._in_flight(execution):
+                    running = await settle(running)
                     continue
                 self._account.open += size
                 running.add(asyncio.create_task(self._run_batch(execution, batch, turn, size)))
                 turn += 1
                 batch = await self._next(batches, running)
             while running:
-                running = await _settle(running, asyncio.FIRST_COMPLETED)
+                running = await settle(running)
         finally:
-            for task in running:
-                task.cancel()
-            with suppress(asyncio.CancelledError):
-                await asyncio.gather(*running, return_exceptions=True)
+            await give_up(running)
         return "finished" if batch is None else "budget"
 
     async def _next(
@@ -184,12 +181,12 @@ class BatchRun:
                 "Mend the server, then run the same command: it tries them again."
             )
 
-    def _in_flight(self) -> int:
+    def _in_flight(self, execution: Execution) -> int:
         """Say how many batches to have under way: documents for twice what the servers take at once."""
         if self._model is None:
             return 2
         states = _states(self._model)
-        at_once = sum(state.limit for state in states if state.state == "up") or min(self._concurrency, 32)
+        at_once = sum(state.limit for state in states if state.state == "up") or execution.at_once
         return 2 + 2 * at_once // BATCH_DOCUMENTS
 
     async def _tick(self, heartbeat: Heartbeat) -> None:
@@ -237,12 +234,3 @@ def _spendings(spent: Mapping[str, Cost]) -> list[Spending]:
 
 def _states(model: ChatModel | None) -> Sequence[ServerState]:
     return model.states() if isinstance(model, ServedModel) else ()
-
-
-async def _settle(running: set[asyncio.Task[None]], when: str) -> set[asyncio.Task[None]]:
-    """Wait for some tasks, raise what they raised, and return those still running."""
-    finished, running = await asyncio.wait(running, return_when=when)
-    # A batch that waits for another's question is cancelled with it: the reason is with the other.
-    for task in sorted(finished, key=asyncio.Task.cancelled):
-        task.result()
-    return running

@@ -31,6 +31,9 @@ def nothing_stored(_keys: Iterable[str]) -> dict[str, Any]:
     return {}
 
 
+_AT_ONCE = 32
+"""What any server that batches takes."""
+
 _Found = list[Candidate] | str
 """A document's candidates, or why there are none."""
 
@@ -80,6 +83,9 @@ class Execution:
         concurrency: Questions that are put to the model at once at most, over all batches.
         answers: Looks up what the model answered before.
         retrievals: Looks up what was retrieved before.
+
+    Attributes:
+        at_once: Questions to have ready for a model that does not say what it takes at once.
     """
 
     def __init__(
@@ -98,6 +104,7 @@ class Execution:
         self._answering = Answering(model, concurrency, answers) if model else None
         self._key = program.key
         self._retrieving = asyncio.Lock()
+        self.at_once = min(concurrency, _AT_ONCE)
         self.retrieve_seconds = 0.0
 
     async def label(self, documents: Sequence[Document], turn: int = 0) -> BatchResult:

@@ -1,9 +1,10 @@
-"""A coroutine run to its end from ordinary code, wherever that runs."""
+"""Coroutines: one run to its end from ordinary code, wherever that runs, and several side by side."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import contextlib
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
 from threading import Thread
 from typing import Any, TypeVar
@@ -40,3 +41,21 @@ def run_to_end(make: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
         thread.join()
         raise
     return outcome.result()
+
+
+async def settle(running: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+    """Wait until some tasks end, raise what they raised, and return those still running."""
+    finished, rest = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    # A batch that waits for another's question is cancelled with it: the reason is with the other.
+    for task in sorted(finished, key=asyncio.Task.cancelled):
+        task.result()
+    return rest
+
+
+async def give_up(begun: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel what was begun, and wait for its end; of what it raises nothing is said, for there is a reason already."""
+    tasks = list(begun)
+    for task in tasks:
+        task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):  # who stops twice does not wait
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -3,7 +3,8 @@
 Documents are drawn at random from the whole corpus, which is read once for that. Calls and tokens of a document grow
 with its length, and the length of every document is known: so they are predicted by linear regression on the number
 of characters (Cochran, Sampling Techniques, 3rd ed. 1977, ch. 7), whose interval is much narrower than that of a mean
-where lengths differ. Hours follow from the documents labelled per second once the servers are busy.
+where lengths differ. Hours follow from the documents labelled per second once the servers are busy. Documents that fail
+are taken to cost what others do, and texts that repeat, which a run asks for once, to be different ones.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from labelmill.errors import ModelError
 from labelmill.models.client import ChatModel
 from labelmill.models.served import ServedModel
 from labelmill.pipelines.execution import BatchResult, Execution
+from labelmill.pipelines.loop import give_up, settle
 from labelmill.records import Document, Failure
 
 PILOT_DOCUMENTS = 50
@@ -146,7 +149,7 @@ class _Measured:
     characters: list[int] = field(default_factory=list)
     costs: dict[str, list[int]] = field(default_factory=lambda: {name: [] for name in _MEASURED})
     moments: list[float] = field(default_factory=list)
-    failures: int = 0
+    failures: list[Failure] = field(default_factory=list)
     fed: float = 0.0
 
     def add(self, documents: Sequence[Document], result: BatchResult, now: float) -> None:
@@ -159,7 +162,7 @@ class _Measured:
             for name in _MEASURED[1:]:
                 self.costs[name].append(sum(getattr(stage, name) for stage in used))
         self.moments += [now] * len(documents)
-        self.failures += len(result.failures)
+        self.failures += result.failures
 
 
 class Pilot:
@@ -188,11 +191,21 @@ class Pilot:
         self._measured = _Measured()
 
     async def run(self, sample: Sample, prices: Prices) -> Plan:
-        """Label the sample and predict."""
+        """Label the sample and predict.
+
+        Raises:
+            ModelError: No server answers, no request can work, or no document could be labelled.
+        """
         start = time.perf_counter()
         await self._label(sample.documents, start)
         seconds = time.perf_counter() - start
         measured = self._measured
+        if measured.failures and not measured.characters:
+            first = measured.failures[0]
+            raise ModelError(
+                f"none of {len(measured.failures)} documents could be labelled; {first.document} failed at "
+                f"{first.stage} ({first.kind}): {first.message}"
+            )
         totals = {
             name: _total(np.asarray(measured.characters), np.asarray(values), sample)
             for name, values in measured.costs.items()
@@ -202,7 +215,7 @@ class Pilot:
             documents=sample.count,
             unreadable=sample.unreadable,
             pilot=len(measured.moments),
-            pilot_failures=measured.failures,
+            pilot_failures=len(measured.failures),
             pilot_seconds=seconds,
             hours=hours,
             cost=_cost(totals, hours, prices),
@@ -215,14 +228,12 @@ class Pilot:
             for turn, batch in enumerate(self._feed(documents, start)):
                 running.add(asyncio.create_task(self._label_batch(batch, turn, start)))
                 while len(running) * _BATCH >= 2 * self._at_once():
-                    done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                    for task in done:
-                        task.result()
+                    running = await settle(running)
             self._measured.fed = time.perf_counter() - start
-            await asyncio.gather(*running)
+            while running:
+                running = await settle(running)
         finally:
-            for task in running:
-                task.cancel()
+            await give_up(running)
 
     def _feed(self, documents: Sequence[Document], start: float) -> Iterator[Sequence[Document]]:
         """Cut into batches for as long as more documents tell more."""
@@ -239,7 +250,7 @@ class Pilot:
 
     def _at_once(self) -> int:
         states = self._model.states() if isinstance(self._model, ServedModel) else ()
-        return sum(state.limit for state in states) or _BATCH
+        return sum(state.limit for state in states) or (self._execution.at_once if self._model else _BATCH)
 
 
 def _total(characters: NDArray[np.int64], values: NDArray[np.int64], sample: Sample) -> Estimate:
