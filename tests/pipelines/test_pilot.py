@@ -13,7 +13,8 @@ from small_world import NAMES, TEXTS
 from labelmill import Labeler, Taxonomy
 from labelmill.corpus import Corpus
 from labelmill.errors import ModelError, ModelGone, ModelRefused, ModelRejected
-from labelmill.pipelines.pilot import Estimate, Prices, Sample, _cost, _hours, _total
+from labelmill.pipelines.estimate import Estimate, Prices, cost_of, hours_of, total_of
+from labelmill.pipelines.pilot import Sample
 from labelmill.records import Document, Failure
 from scripted import ScriptedModel, write_jsonl
 from scripted_server import ScriptedServer
@@ -47,7 +48,7 @@ def test_a_small_corpus_is_taken_whole():
     drawn = Sample.draw(corpus(20), 50, seed=0)
     lengths = np.array([len(item.text) for item in drawn.documents])
     assert len(drawn.documents) == 20
-    assert _total(lengths, lengths * 2, drawn) == Estimate(*[2.0 * drawn.characters] * 3)
+    assert total_of(lengths, lengths * 2, drawn.count, drawn.characters) == Estimate(*[2.0 * drawn.characters] * 3)
 
 
 def test_tokens_that_follow_from_length_are_predicted_by_length():
@@ -60,7 +61,9 @@ def test_tokens_that_follow_from_length_are_predicted_by_length():
     for seed in range(100):
         drawn = Sample.draw(documents, 50, seed)
         lengths = np.array([len(item.text) for item in drawn.documents])
-        estimate = _total(lengths, np.array([tokens[item.id] for item in drawn.documents]), drawn)
+        estimate = total_of(
+            lengths, np.array([tokens[item.id] for item in drawn.documents]), drawn.count, drawn.characters
+        )
         held += estimate.low <= truth <= estimate.high
         widths.append((estimate.high - estimate.low) / truth)
     assert held >= 88
@@ -77,7 +80,9 @@ def test_an_interval_of_95_percent_holds_the_truth_as_often():
     for seed in range(200):
         drawn = Sample.draw(documents, 50, seed)
         lengths = np.array([len(item.text) for item in drawn.documents])
-        estimate = _total(lengths, np.array([values[item.id] for item in drawn.documents]), drawn)
+        estimate = total_of(
+            lengths, np.array([values[item.id] for item in drawn.documents]), drawn.count, drawn.characters
+        )
         held += estimate.low <= truth <= estimate.high
     assert held >= 176
 
@@ -87,14 +92,14 @@ def test_what_is_the_same_for_all_has_no_spread(values):
     """One question a document is one question a document."""
     drawn = Sample.draw(corpus(100), 10, seed=0)
     lengths = np.array([len(item.text) for item in drawn.documents])
-    estimate = _total(lengths, np.array(values), drawn)
+    estimate = total_of(lengths, np.array(values), drawn.count, drawn.characters)
     assert estimate.low == pytest.approx(estimate.high) == pytest.approx(values[0] * 100)
 
 
 def test_hours_come_from_the_middle_of_the_pilot():
     """Four documents a second once the first are done; the tail, when nothing more was fed, does not count."""
     moments = np.concatenate([np.arange(5, 25, 0.25), [40.0, 60.0]])
-    estimate = _hours(moments, fed=25.0, documents=14_400)
+    estimate = hours_of(moments, fed=25.0, documents=14_400)
     assert estimate.value == pytest.approx(1.0, rel=0.05)
     assert estimate.low <= 1.0 <= estimate.high
 
@@ -108,9 +113,9 @@ def test_costs_add_up():
         "completion_tokens": Estimate(1e6, 1e6, 1e6),
     }
     hours = Estimate(2, 1, 3)
-    assert _cost(totals, hours, Prices(prompt=1, completion=4)) == Estimate(6, 5, 7)
-    assert _cost(totals, hours, Prices(prompt=1, cached=0.5, completion=4)) == Estimate(5.5, 4.5, 6.5)
-    assert _cost(totals, hours, Prices(gpu_hour=3, gpus=2)) == Estimate(12, 6, 18)
+    assert cost_of(totals, hours, Prices(prompt=1, completion=4)) == Estimate(6, 5, 7)
+    assert cost_of(totals, hours, Prices(prompt=1, cached=0.5, completion=4)) == Estimate(5.5, 4.5, 6.5)
+    assert cost_of(totals, hours, Prices(gpu_hour=3, gpus=2)) == Estimate(12, 6, 18)
 
 
 def plan(lm, corpus, **settings):

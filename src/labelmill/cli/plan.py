@@ -11,7 +11,8 @@ from labelmill.cli.console import Progress, put, put_json, put_table, say
 from labelmill.cli.program import open_labeler
 
 if TYPE_CHECKING:
-    from labelmill.pipelines.pilot import Estimate, Plan
+    from labelmill.pipelines.estimate import Estimate
+    from labelmill.pipelines.pilot import Plan
 
 
 def plan(
@@ -55,7 +56,7 @@ def plan(
     Example: labelmill plan ads.jsonl -t skills.csv --lm http://127.0.0.1:8000/v1 --price-gpu-hour 2.50
     """
     from labelmill.corpus import Corpus
-    from labelmill.pipelines.pilot import Prices
+    from labelmill.pipelines.estimate import Prices
 
     corpus = Corpus(docs, limit, id_field, text_field, labels_field)
     corpus.count()  # before anything slow: it sees that the files are there

@@ -19,10 +19,11 @@ from labelmill.pipelines.assemble import assemble
 from labelmill.pipelines.batch import BatchRun
 from labelmill.pipelines.budget import Budget
 from labelmill.pipelines.connection import Connection
+from labelmill.pipelines.estimate import Prices
 from labelmill.pipelines.execution import Execution
 from labelmill.pipelines.feeding import batched
 from labelmill.pipelines.loop import run_to_end
-from labelmill.pipelines.pilot import PILOT_DOCUMENTS, PILOT_SECONDS, Pilot, Plan, Prices, Sample
+from labelmill.pipelines.pilot import PILOT_DOCUMENTS, PILOT_SECONDS, Pilot, Plan, Sample
 from labelmill.pipelines.preview import Preview, Previewer
 from labelmill.pipelines.program import Program
 from labelmill.pipelines.progress import OnProgress, RunProgress

@@ -16,12 +16,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import stats
 
 from labelmill.errors import ModelError
 from labelmill.models.client import ChatModel
 from labelmill.models.served import ServedModel
+from labelmill.pipelines.estimate import Estimate, Prices, cost_of, hours_of, total_of
 from labelmill.pipelines.execution import BatchResult, Execution
 from labelmill.pipelines.loop import give_up, settle
 from labelmill.records import Document, Failure
@@ -36,43 +35,7 @@ _BATCH = 4
 _ROUNDS = 3
 """Documents for each request that the servers take at once: less would measure the beginning and the end alone."""
 
-_SLICES = 5
-"""Of the time that the rate is measured in; how far they differ gives its interval."""
-
 _MEASURED = ("calls", "prompt_tokens", "cached_tokens", "completion_tokens")
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A prediction with its interval of 95%."""
-
-    value: float
-    low: float
-    high: float
-
-    def times(self, factor: float) -> Estimate:
-        """Scale it."""
-        low, high = sorted((self.low * factor, self.high * factor))
-        return Estimate(self.value * factor, low, high)
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """What things cost, in one currency; 0 for nothing.
-
-    Attributes:
-        prompt: A million tokens read.
-        cached: A million of them that come out of the prefix cache; None for the price of the others.
-        completion: A million tokens written.
-        gpu_hour: An hour of one GPU.
-        gpus: How many the servers have together.
-    """
-
-    prompt: float = 0.0
-    cached: float | None = None
-    completion: float = 0.0
-    gpu_hour: float = 0.0
-    gpus: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,10 +170,10 @@ class Pilot:
                 f"{first.stage} ({first.kind}): {first.message}"
             )
         totals = {
-            name: _total(np.asarray(measured.characters), np.asarray(values), sample)
+            name: total_of(np.asarray(measured.characters), np.asarray(values), sample.count, sample.characters)
             for name, values in measured.costs.items()
         }
-        hours = _hours(np.asarray(measured.moments), measured.fed, sample.count)
+        hours = hours_of(np.asarray(measured.moments), measured.fed, sample.count)
         return Plan(
             documents=sample.count,
             unreadable=sample.unreadable,
@@ -218,7 +181,7 @@ class Pilot:
             pilot_failures=len(measured.failures),
             pilot_seconds=seconds,
             hours=hours,
-            cost=_cost(totals, hours, prices),
+            cost=cost_of(totals, hours, prices),
             **totals,
         )
 
@@ -251,51 +214,3 @@ class Pilot:
     def _at_once(self) -> int:
         states = self._model.states() if isinstance(self._model, ServedModel) else ()
         return sum(state.limit for state in states) or (self._execution.at_once if self._model else _BATCH)
-
-
-def _total(characters: NDArray[np.int64], values: NDArray[np.int64], sample: Sample) -> Estimate:
-    """Predict a sum over the corpus by regression on the number of characters."""
-    count = len(values)
-    if not count:
-        return Estimate(0.0, 0.0, 0.0)
-    if count == sample.count:
-        return Estimate(float(values.sum()), float(values.sum()), float(values.sum()))
-    mean = sample.characters / sample.count
-    spread = characters - characters.mean()
-    squares = float(spread @ spread)
-    slope = float(spread @ values) / squares if squares and count > 2 else 0.0
-    expected = float(values.mean()) + slope * (mean - float(characters.mean()))
-    residuals = values - values.mean() - slope * spread
-    freedom = max(count - 1 - bool(slope), 1)
-    variance = float(residuals @ residuals) / freedom
-    leverage = 1 / count + ((mean - float(characters.mean())) ** 2 / squares if slope else 0.0)
-    unseen = 1 - count / sample.count
-    margin = float(stats.t.ppf(0.975, freedom)) * (variance * leverage * unseen) ** 0.5 if count > 1 else expected
-    return Estimate(max(expected, 0.0), max(expected - margin, 0.0), expected + margin).times(sample.count)
-
-
-def _hours(moments: NDArray[np.float64], fed: float, documents: int) -> Estimate:
-    """Predict the time from how many documents were done per second between the first and the last that were fed."""
-    moments = np.sort(moments)
-    if not len(moments):
-        return Estimate(0.0, 0.0, 0.0)
-    begin, end = float(moments[0]), max(fed, float(np.quantile(moments, 0.75)))
-    if end <= begin:
-        begin, end = 0.0, float(moments[-1])
-    edges = np.linspace(begin, end, _SLICES + 1)
-    rates = np.histogram(moments[moments > begin], edges)[0] / (edges[1] - edges[0])
-    rate = float(rates.mean()) or len(moments) / float(moments[-1])
-    margin = float(stats.t.ppf(0.975, _SLICES - 1) * rates.std(ddof=1) / _SLICES**0.5)
-    hours = documents / rate / 3600
-    return Estimate(hours, documents / (rate + margin) / 3600, documents / max(rate - margin, rate / 10) / 3600)
-
-
-def _cost(totals: dict[str, Estimate], hours: Estimate, prices: Prices) -> Estimate:
-    cached_price = prices.prompt if prices.cached is None else prices.cached
-    parts = [
-        totals["prompt_tokens"].times(prices.prompt / 1e6),
-        totals["cached_tokens"].times((cached_price - prices.prompt) / 1e6),
-        totals["completion_tokens"].times(prices.completion / 1e6),
-        hours.times(prices.gpu_hour * prices.gpus),
-    ]
-    return Estimate(*(sum(getattr(part, name) for part in parts) for name in ("value", "low", "high")))
