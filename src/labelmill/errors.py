@@ -90,17 +90,17 @@ class ArtifactError(LabelmillError):
 
 
 class ModelError(LabelmillError):
-    """A language model or an embedder behind a server."""
-
-
-class ModelUnavailable(ModelError):  # noqa: N818 - a state, not an error's name
-    """No answer: connection refused or broken, time out, 408, 429 or 5xx, or an answer that is none.
+    """A language model or an embedder behind a server.
 
     Attributes:
-        attempts: How often the request was sent.
+        attempts: How often the request was sent that brought it; 0 where answers did.
     """
 
     attempts: int = 1
+
+
+class ModelUnavailable(ModelError):  # noqa: N818 - a state, not an error's name
+    """No answer: connection refused or broken, time out, 408, 429 or 5xx, or an answer that is none."""
 
 
 class ModelGone(ModelUnavailable):

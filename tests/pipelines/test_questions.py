@@ -96,6 +96,26 @@ def test_a_mending_that_gets_no_answer_keeps_the_first_ones_cost(questions):
     assert cost == Cost(1, 10, 5, 1, 0.5)
 
 
+class Judge(ScriptedModel):
+    """Answers one token after another, and refuses a text."""
+
+    async def complete(self, body, *, turn=0, group=""):
+        await asyncio.sleep(0.05 if b"violin" in body.rpartition(b"candidate")[2] and self.troubles else 0)
+        if b"violin" in body.rpartition(b"candidate")[2] and self.troubles:
+            raise ModelRejected("too long")
+        return Completion("", 10, 4, 1, 0.5, next_token={"maybe": -0.1})
+
+
+@pytest.mark.parametrize(("refused", "requests", "attempts"), [({}, len(NAMES), 0), ({"x": "y"}, len(NAMES) - 1, 1)])
+def test_candidates_that_were_judged_in_vain_are_paid_for(make_labeler, refused, requests, attempts):
+    """The model says neither yes nor no, or one candidate's request is refused: the others were answered."""
+    questions = Questions(make_labeler(ScriptedModel(), rank="pointwise").program, "scripted", "scripted")
+    cost = Cost()
+    with pytest.raises(ModelRejected) as caught:
+        asyncio.run(questions.rank(TEXTS[0], NAMES).ask(Judge(troubles=refused), 0, cost))
+    assert (cost.requests, cost.tokens, caught.value.attempts) == (requests, 11 * requests, attempts)
+
+
 def test_a_key_says_all_that_an_answer_depends_on(make_labeler):
     """Another text, other candidates or their order, another stage, model or wording: another key."""
     program = make_labeler(ScriptedModel(), rank="listwise").program

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -52,7 +52,17 @@ class Verdict:
     unanswered: int = 0
 
 
-async def judge(model: ChatModel, bodies: Sequence[bytes], *, turn: int = 0, group: str = "") -> Verdict:
+Lost = Callable[[Completion], None]
+"""Told of answers that were paid for, though no verdict came of them."""
+
+
+def _ignore(_answer: Completion) -> None:
+    """Keep no account."""
+
+
+async def judge(
+    model: ChatModel, bodies: Sequence[bytes], *, turn: int = 0, group: str = "", lost: Lost = _ignore
+) -> Verdict:
     """Judge the candidates of one document.
 
     Args:
@@ -61,6 +71,7 @@ async def judge(model: ChatModel, bodies: Sequence[bytes], *, turn: int = 0, gro
             for the last message, and there up to the candidate.
         turn: Where not all requests can go at once, those with a smaller one go first.
         group: What names the document.
+        lost: Told of answers that came before an error was raised.
 
     Raises:
         ModelUnavailable: No answer, or only impossible ones, also after the retries.
@@ -79,14 +90,22 @@ async def judge(model: ChatModel, bodies: Sequence[bytes], *, turn: int = 0, gro
             # One of several servers may lack the endpoint. Whatever else is refused, completions are as well.
             with suppress(ModelRefused):
                 return await scoring.judge(model, chats, turn=turn, group=group)
-    return await judge_by_completions(model, bodies, turn=turn, group=group)
+    return await judge_by_completions(model, bodies, turn=turn, group=group, lost=lost)
 
 
-async def judge_by_completions(model: ChatModel, bodies: Sequence[bytes], *, turn: int = 0, group: str = "") -> Verdict:
+async def judge_by_completions(
+    model: ChatModel, bodies: Sequence[bytes], *, turn: int = 0, group: str = "", lost: Lost = _ignore
+) -> Verdict:
     """Judge candidates by one chat completion each, all at once; see `judge`."""
     start = time.perf_counter()
-    answers = await complete_all(model, bodies, turn=turn, group=group)
-    probabilities, unanswered = read_probabilities([answer.next_token or {} for answer in answers])
+    answers = await complete_all(model, bodies, turn=turn, group=group, lost=lost)
+    try:
+        probabilities, unanswered = read_probabilities([answer.next_token or {} for answer in answers])
+    except ModelRejected as error:
+        error.attempts = 0
+        for answer in answers:
+            lost(answer)
+        raise
     return Verdict(
         probabilities,
         prompt_tokens=sum(answer.prompt_tokens for answer in answers),
@@ -99,7 +118,7 @@ async def judge_by_completions(model: ChatModel, bodies: Sequence[bytes], *, tur
 
 
 async def complete_all(
-    model: ChatModel, bodies: Sequence[bytes], *, turn: int = 0, group: str = ""
+    model: ChatModel, bodies: Sequence[bytes], *, turn: int = 0, group: str = "", lost: Lost = _ignore
 ) -> list[Completion]:
     """Answer all requests, or raise what the first to fail raised and leave the others."""
     tasks = [asyncio.create_task(_complete(model, body, turn, group)) for body in bodies]
@@ -108,7 +127,9 @@ async def complete_all(
     except BaseException:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for answer in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(answer, Completion):
+                lost(answer)
         raise
 
 

@@ -141,7 +141,7 @@ class Answering:
             cost.requests += error.attempts
             failed = replace(failed, kind="unavailable", message=clean(str(error)))
         except ModelRejected as error:
-            cost.requests += 1
+            cost.requests += error.attempts
             failed = replace(failed, kind="rejected", message=clean(str(error)))
         except Unreadable as error:
             failed = replace(failed, kind="unparseable", message=clean(str(error)))

@@ -121,7 +121,7 @@ class Questions:
 
         async def weigh(chat: ChatModel, turn: int, cost: Cost) -> list[Any]:
             assert isinstance(stage, PointwiseRank)
-            verdict = await judge(chat, stage.requests(text, names, model), turn=turn, group=key)
+            verdict = await judge(chat, stage.requests(text, names, model), turn=turn, group=key, lost=cost.add)
             cost.add(verdict)
             return list(verdict.probabilities)
 
