@@ -13,7 +13,7 @@ from wording import INFER, POINTWISE, SHOWN_POINTWISE, TEXT, text
 from labelmill.models.judging import judge, judge_by_completions
 from labelmill.models.served import ServedModel
 
-NAMES = ["soup", "bread and pastry", "ready in 30 minutes", "vegan", "fish", "Ää, „quoted“: 豆"]
+NAMES = ["soup", "bread and pastry", "vegan", "ready in 30 minutes", "fish", "Ää, „quoted“: 豆"]
 THREE_DECIMALS = 0.0005
 COMPLETIONS = "/v1/chat/completions"
 

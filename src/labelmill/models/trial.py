@@ -23,7 +23,7 @@ from labelmill.models.served import ServedModel
 _YES = ("yes", "Yes", "YES", " yes", " Yes")
 _NO = ("no", "No", "NO", " no", " No")
 
-_SPELLING_SHARE = 0.01
+_SPELLING_SHARE = 0.001
 """Of the probability of yes: a spelling that has less on all samples is not asked for."""
 
 _TOLERANCE = 0.15

@@ -31,8 +31,8 @@ def parse(signature: type[dspy.Signature], content: str) -> dict[str, Any]:
         return plain
     try:
         fields: dict[str, Any] = ADAPTER.parse(signature, content)
-    except RecursionError:
-        # A model that loops can open brackets without end; the repair of the JSON then recurses without end.
+    except (RecursionError, ValueError):
+        # A model that loops can open brackets without end; the repair of the JSON then gives up, or never ends.
         raise AdapterParseError("OneLineJSONAdapter", signature, content, message="nested too deeply") from None
     return fields
 
