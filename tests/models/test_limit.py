@@ -116,14 +116,15 @@ def test_many_complaints_about_what_was_sent_together_lower_once():
         limit.overloaded(sent)
     once = limit.limit
     assert START // 2 < once < START
-    limit.overloaded(limit.epoch)
+    for _ in range(20):
+        limit.overloaded(limit.epoch)
     assert limit.limit < once
 
 
 def test_never_below_one():
     """However much a server complains, it is given something."""
     limit = AdaptiveLimit(256)
-    for _ in range(100):
+    for _ in range(1000):
         limit.overloaded(limit.epoch)
     assert limit.limit == 1
     assert AdaptiveLimit(0).limit == 1
@@ -185,3 +186,18 @@ def test_answers_without_work_teach_nothing():
     for _ in range(1000):
         limit.answered(0.0, waiting=True)
     assert limit.limit == START
+
+
+@pytest.mark.parametrize(("share", "lowers"), [(0.05, False), (0.1, False), (0.5, True), (1.0, True)])
+def test_complaints_now_and_then_lower_nothing(share, lowers):
+    """One in ten is a server's bad luck, such as a hang, and no lower limit would spare it; one in two is too much."""
+    limit = AdaptiveLimit(32, clock=lambda: 0.0)
+    chance = random.Random(0)
+    for _ in range(40):
+        limit.answered(1.0, waiting=True)
+    for _ in range(400):
+        if chance.random() < share:
+            limit.overloaded(limit.epoch)
+        else:
+            limit.answered(1.0, waiting=True)
+    assert (limit.limit < 32) == lowers

@@ -360,13 +360,16 @@ def test_too_busy_for_a_while_costs_nothing(chat_server, caplog):
 
 
 def test_no_answer_in_time_is_asked_again(chat_server, caplog):
-    """By a server that lives: an attempt, and fewer requests at once from then on."""
+    """By a server that lives: an attempt; and where that happens to many, fewer requests at once from then on."""
     chat_server.script = [Reply(hold=True, body=completion("late"))]
 
     async def session():
         async with ServedModel(chat_server.url, timeout=0.2) as model:
             answer = await model.complete(BYTES)
             assert (answer.content, answer.attempts) == ('{"phrases": []}', 2)
+            assert model.states()[0].limit == 32
+            chat_server.script = [Reply(hold=True, body=completion("late"))] * 12
+            await asyncio.gather(*(model.complete(BYTES) for _ in range(12)))
             assert model.states()[0].limit < 32
 
     run(session, caplog)

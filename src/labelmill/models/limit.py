@@ -1,14 +1,15 @@
 """How many requests a server is given at once: as many as make it faster, fewer when it complains.
 
 From the start by doubling, as in TCP's slow start, for as long as a doubling costs no speed; then by trying the double
-and the half ever more seldom. A complaint lowers at once, and once for all that was sent together (Jacobson
-1988, Congestion Avoidance and Control). Nothing here waits or sends; `balance` does.
+and the half ever more seldom. Complaints lower it, once for all that was sent together (Jacobson 1988, Congestion
+Avoidance and Control). Nothing here waits or sends; `balance` does.
 """
 
 from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 
 START = 32
@@ -23,6 +24,10 @@ _FIRST_REST, _LONGEST_REST = 4, 32
 _ANSWERS_OF_ROUND = 16
 _SECONDS_OF_ROUND = 2.0
 _LOWERED = 0.7
+
+_MANY = 0.3
+"""Complaints, of all that came back lately, that say that it was too much. Fewer are a server's own bad luck: a hang
+here, an error there, which no lower limit would spare it."""
 
 
 class AdaptiveLimit:
@@ -53,6 +58,7 @@ class AdaptiveLimit:
         self._gains: dict[int, float] = {}  # by the lower limit: the logarithm of what its double brings
         self._before: tuple[int, float] | None = None  # during a trial: the limit before it, and its speed
         self._up = True
+        self._lately: deque[bool] = deque()  # what came back: whether it was a complaint
         self._rest, self._rests = 0, _FIRST_REST
         self._unmeasured = 0
         self._change(self.limit)
@@ -65,6 +71,7 @@ class AdaptiveLimit:
             waiting: Whether further requests wait for this server.
             weight: How many requests it stands for.
         """
+        self._came_back(complaint=False)
         if self._unmeasured:
             self._unmeasured = max(self._unmeasured - weight, 0)
             if not self._unmeasured:
@@ -84,7 +91,7 @@ class AdaptiveLimit:
                 self._end_trial(max(self.limit, self._before[0]))
 
     def overloaded(self, epoch: int) -> None:
-        """Take note of a complaint: too many requests, or no answer in time.
+        """Take note of a complaint: too many requests, or no answer in time. It lowers the limit where it is one of many.
 
         Args:
             epoch: What `epoch` was when the request was sent. A complaint about what was sent before the last lowering
@@ -92,7 +99,11 @@ class AdaptiveLimit:
         """
         if epoch != self.epoch:
             return
+        self._came_back(complaint=True)
+        if sum(self._lately) < _MANY * max(START, self.limit):
+            return
         self.epoch += 1
+        self._lately.clear()
         if self._before and self._before[0] < self.limit:
             lowered = self._before[0]
         else:
@@ -102,6 +113,11 @@ class AdaptiveLimit:
         self._rest = max(self._rest, self._rests)
         self._up = True
         self._end_trial(lowered)
+
+    def _came_back(self, *, complaint: bool) -> None:
+        self._lately.append(complaint)
+        while len(self._lately) > max(START, self.limit):
+            self._lately.popleft()
 
     def _judge(self, speed: float) -> None:
         """Learn from a round: end the trial that it was, and begin the next one unless it is time to rest."""
