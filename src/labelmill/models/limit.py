@@ -91,7 +91,7 @@ class AdaptiveLimit:
                 self._end_trial(max(self.limit, self._before[0]))
 
     def overloaded(self, epoch: int) -> None:
-        """Take note of a complaint: too many requests, or no answer in time. It lowers the limit where it is one of many.
+        """Take note of a complaint (too many requests, or no answer in time), which counts where it is one of many.
 
         Args:
             epoch: What `epoch` was when the request was sent. A complaint about what was sent before the last lowering
