@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -239,3 +241,47 @@ def test_a_taxonomy_from_a_file_whose_name_is_not_utf8(written, fill):
     """The source is for people alone; what no database takes of it is replaced."""
     fill(taxonomy_source="caf\udce9.csv")
     assert written.rows("SELECT source FROM taxonomies") == [("caf?.csv",)]
+
+
+def test_the_file_is_opened_anew_now_and_then(written):
+    """What was written before is there and is used again; a reader that comes in between is waited for."""
+    reader = (
+        "import duckdb, sys, time\n"
+        "while True:\n"
+        "    try:\n"
+        "        held = duckdb.connect(sys.argv[1], read_only=True)\n"
+        "    except duckdb.IOException:\n"
+        "        continue\n"
+        "    print('held', flush=True)\n"
+        "    time.sleep(0.3)\n"
+        "    break\n"
+    )
+    with Store(written.path, write=True) as store:
+        writer = written.writer(store, renew_every=2)
+        first = store.connection
+        writer.write([written.document("a", stages=("s",))], [], [StageResult(key_of("s"), "infer", "m", ["bread"])])
+        assert store.connection is first
+        with subprocess.Popen(
+            [sys.executable, "-c", reader, str(written.path)], stdout=subprocess.PIPE, text=True
+        ) as process:
+            writer.write([written.document("b")], [], [])
+            process.terminate()
+        assert store.connection is not first
+        assert writer.stored.answers([key_of("s")]) == {key_of("s"): ["bread"]}
+        writer.write([written.document("c")], [], [])
+        writer.close("finished", 1.0)
+    with Store(written.path) as store:
+        rows = store.connection.execute(
+            "SELECT document, count(*) FROM predictions GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
+    assert rows == [("a", 2), ("b", 2), ("c", 2)]
+
+
+def test_a_file_that_is_not_given_back_is_told(written):
+    """By the process that has it; the wait is bounded."""
+    with Store(written.path, write=True) as store:
+        written.writer(store)
+        store.connection.close()
+        written.path.write_bytes(b"something else")
+        with pytest.raises(StoreError, match="not a DuckDB file"):
+            store.renew(patience=0.2)

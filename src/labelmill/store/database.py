@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
@@ -23,6 +24,8 @@ _CONFIG: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_know
 _WRITING: dict[str, Any] = {"threads": 1, "memory_limit": "512MB"}
 """Batches are small: more threads would cost a third more of the machine, which has retrieval to do; and without a
 limit the file's blocks are kept in memory up to four fifths of it."""
+
+_SECONDS_BETWEEN_TRIES = 0.05
 
 _ROWS_AT_ONCE = 10_000
 
@@ -83,6 +86,28 @@ class Store:
     def close(self) -> None:
         """Close the file; rows that were not committed are lost."""
         self.connection.close()
+
+    def renew(self, patience: float = 60.0) -> None:
+        """Close the file and open it again, so that DuckDB lets go of memory that it holds until then.
+
+        Args:
+            patience: Seconds to wait for another process that takes the file in that moment, to read it.
+
+        Raises:
+            StoreError: It does not give it back, or the file is none any more.
+        """
+        self.connection.close()
+        config = _CONFIG if self.read_only else _CONFIG | _WRITING
+        last = time.monotonic() + patience
+        while True:
+            try:
+                self.connection = duckdb.connect(str(self.path), read_only=self.read_only, config=config)
+            except duckdb.IOException as error:
+                if time.monotonic() > last:
+                    raise StoreError(_explain(self.path, str(error))) from error
+                time.sleep(_SECONDS_BETWEEN_TRIES)
+            else:
+                return
 
     @contextmanager
     def errors(self, path: Path | None = None) -> Iterator[None]:

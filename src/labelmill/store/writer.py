@@ -21,6 +21,9 @@ _LAST_BATCH = (
     "(SELECT max(batch) FROM failures), 0)"
 )
 
+RENEW_EVERY = 256
+"""Batches: 8,192 documents or so, in which DuckDB takes some 30 MB more, until it is closed."""
+
 
 class RunWriter:
     """Writes one run into a store.
@@ -34,6 +37,7 @@ class RunWriter:
         taxonomy_source: Where they came from.
         corpus: The paths of the documents.
         version: Of labelmill.
+        renew_every: Batches after which the file is opened anew, lest memory grow with it.
     """
 
     def __init__(
@@ -47,11 +51,13 @@ class RunWriter:
         taxonomy_source: str,
         corpus: Sequence[str],
         version: str,
+        renew_every: int = RENEW_EVERY,
     ) -> None:
         """Begin the run, or take it up again; loads the keys of what the file holds."""
         self.run = run
         self._store = store
         self._began = time.monotonic()
+        self._renew_every, self._since_renewed = renew_every, 0
         with store.transaction():
             self._put_taxonomy(taxonomy, taxonomy_source)
             self._begin(key, program, taxonomy.key, corpus, version)
@@ -103,6 +109,10 @@ class RunWriter:
                 self._spend(spent)
                 self._touch(self._seconds + time.monotonic() - self._began)
             self.stored.note(self._batch, documents, failures, fresh)
+            self._since_renewed += 1
+            if self._since_renewed == self._renew_every:
+                self._store.renew()
+                self._since_renewed = 0
 
     def close(
         self, state: str, seconds: float, spent: Sequence[Spending] = (), prefix: tuple[int, int] | None = None
