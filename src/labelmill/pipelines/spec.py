@@ -59,7 +59,10 @@ class ProgramSpec(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> ProgramSpec:
         if self.uses_model and not self.model:
-            raise ValueError(f"infer={self.infer!r} and rank={self.rank!r} need a language model")
+            stages = {f"infer={self.infer!r}": self.infer != "windows", f"rank={self.rank!r}": self.rank != "fusion"}
+            asking = [stage for stage, asks in stages.items() if asks]
+            need = f"{' and '.join(asking)} {'need' if len(asking) > 1 else 'needs'}"
+            raise ValueError(f"{need} a language model. Give one with --lm.")
         if self.top_k > self.candidates:
             raise ValueError(f"top_k={self.top_k} is more than the {self.candidates} candidates that are ranked")
         if self.chunk_overlap >= self.chunk_characters:
