@@ -14,9 +14,7 @@ _T = TypeVar("_T")
 
 def run_to_end(make: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
     """Run a coroutine to its end, also from within a notebook, whose own loop is running already."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not _within_a_loop():
         return asyncio.run(make())
     tasks: list[asyncio.Task[_T]] = []
     outcome: Future[_T] = Future()
@@ -41,6 +39,15 @@ def run_to_end(make: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
         thread.join()
         raise
     return outcome.result()
+
+
+def _within_a_loop() -> bool:
+    """Tell whether a loop runs in this thread: to ask for it raises, which no error of the coroutine should follow."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 async def settle(running: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
