@@ -197,11 +197,13 @@ def test_failures_are_read_in_the_order_of_the_corpus(written, fill):
     failures = [
         Failure("b", "infer", "too-long", 'm "1",\n2', "docs.jsonl:1", 3),
         Failure("a", "read", "k", "m", "docs.jsonl:2"),
+        Failure("0", "read", "k", "m", "docs.jsonl:11"),
+        Failure("1", "read", "k", "m", "more.jsonl:3"),
     ]
     fill(failures=failures[::-1])
     with Store(written.path) as store:
         found = read_failures(store, "first")
-    assert [failure["document"] for failure in found] == ["b", "a"]
+    assert [failure["document"] for failure in found] == ["b", "a", "0", "1"]
     assert found[0] == {
         "document": "b",
         "stage": "infer",

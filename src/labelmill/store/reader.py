@@ -115,11 +115,12 @@ def predictions_of(store: Store, run: str, documents: Sequence[str], *, depth: i
 
 
 def read_failures(store: Store, run: str) -> list[dict[str, str | int]]:
-    """Read what failed in a run, in the order of the documents' sources."""
+    """Read what failed in a run, by file and within it by line, whose numbers are counted and not spelled."""
     with store.errors():
         relation = store.connection.sql(
             "SELECT document, stage, kind, message, source, attempts FROM failures WHERE run = $run "
-            "ORDER BY source, document",
+            r"ORDER BY regexp_replace(source, ':\d+$', ''), TRY_CAST(regexp_extract(source, ':(\d+)$', 1) AS BIGINT), "
+            "document",
             params={"run": run},
         )
         return [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()]
