@@ -13,6 +13,7 @@ from small_world import TEXTS
 from labelmill import Document
 from labelmill.errors import CorpusError, ModelGone, ModelRefused, ModelUnavailable, StoreError
 from labelmill.pipelines.batch import BatchRun
+from labelmill.pipelines.budget import Budget
 from labelmill.records import Failure
 from labelmill.store import RunWriter, Store
 from labelmill.store.heartbeat import heartbeat_path
@@ -126,7 +127,7 @@ class FullDisk(RunWriter):
 
 
 def test_what_was_spent_on_a_batch_that_cannot_be_written_is_not_lost(open_run, out):
-    """The batch is, and is labelled again; but it was paid for."""
+    """The batch is, and is labelled again, but out of the answers that were paid for."""
 
     class LateForTheSecond(ScriptedModel):
         async def complete(self, body, **more):
@@ -140,8 +141,8 @@ def test_what_was_spent_on_a_batch_that_cannot_be_written_is_not_lost(open_run, 
     assert (state, len(done)) == ("interrupted", 32)
     assert spent(out) == (64, 640, 128)
     again = open_run(model, iter(DOCUMENTS[:64]))
-    assert (again.done, again.calls, again.requests) == (32, 32, 32)
-    assert spent(out) == (96, 960, 192)
+    assert (again.done, again.calls, again.requests) == (32, 0, 0), "the answers were kept"
+    assert spent(out) == (64, 640, 128)
 
 
 class NeverCloses(RunWriter):
@@ -251,3 +252,53 @@ def test_a_run_that_is_cancelled_leaves_nothing_under_way(make_labeler, out, cap
     assert model.given_up == len(model.requests) > 0
     assert caplog.messages == []
     assert ended(out) == ("interrupted", [], [])
+
+
+@pytest.mark.parametrize("end", [ModelGone("nobody answers"), ModelRefused("wrong key")])
+def test_answers_that_were_paid_for_outlive_the_end_of_a_run(make_labeler, tmp_path, out, end):
+    """Those of batches that were under way: the same call asks only what was not answered."""
+    model = ScriptedModel(pause=0.001)
+    corpus = write(tmp_path / "docs.jsonl")
+    labeler = make_labeler(model, rank="listwise", concurrency=8)
+    original = model.complete
+
+    async def complete(body, **more):
+        if len(model.requests) == 100:
+            raise end
+        return await original(body, **more)
+
+    model.complete = complete
+    with pytest.raises(type(end)):
+        labeler.label_corpus([corpus], out, run="r")
+    answered = model.answered
+    with Store(out) as store:
+        assert store.first("SELECT count(*) FROM stages") == (answered,)
+    model.complete = original
+    labeler.label_corpus([corpus], out, run="r")
+    assert model.answered == 2 * len(DOCUMENTS)
+    assert spent(out) == (400, 4000, 800)
+
+
+def test_what_is_spent_shows_before_the_first_batch_is_done(make_labeler, tmp_path, out):
+    """On a slow server a batch takes minutes: requests and tokens are told as answers come."""
+    seen = []
+    model = ScriptedModel(pause=0.12)
+    corpus = write(tmp_path / "docs.jsonl", DOCUMENTS[:32])
+    make_labeler(model, concurrency=2).label_corpus(
+        [corpus],
+        out,
+        run="r",
+        on_progress=lambda progress: seen.append((progress.done, progress.requests, progress.tokens)),
+    )
+    assert any(done == 0 and requests > 0 and tokens == 12 * requests for done, requests, tokens in seen)
+    assert seen[-1] == (32, 32, 32 * 12)
+
+
+def test_a_budget_begins_with_few_documents(make_labeler, tmp_path, out):
+    """Nobody knows yet what one takes: a cap of a few documents is not passed by a whole batch."""
+    model = ScriptedModel()
+    done = make_labeler(model).label_corpus(
+        [write(tmp_path / "docs.jsonl")], out, run="r", budget=Budget(tokens=5 * 12)
+    )
+    assert done.state == "budget"
+    assert len(model.requests) <= 5

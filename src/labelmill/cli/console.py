@@ -97,7 +97,8 @@ class Progress:
         """Show how far a run is: documents and tokens a second, failures, time to go."""
         finished = progress.done + progress.failed + progress.skipped
         total = f" of {progress.total:,}" if progress.total is not None else ""
-        tokens = f", {progress.tokens / max(progress.seconds, 1e-9):,.0f} tokens/s" if progress.calls else ""
+        speed = f"{progress.tokens / max(progress.seconds, 1e-9):,.0f} tokens/s"
+        tokens = f", {progress.requests:,} requests, {speed}" if progress.requests else ""
         held = f"; {progress.message}" if progress.message else ""
         self.show(
             f"labelled {finished:,}{total} documents, {progress.rate:.1f}/s{tokens}, {progress.failed:,} failed, "

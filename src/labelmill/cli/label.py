@@ -46,7 +46,11 @@ def label(
         bool, typer.Option("--dry-run", help="Say what would be asked and what used again; ask and write nothing.")
     ] = False,
     budget_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Stop before the run, all sittings together, takes more tokens than this.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Stop when the run, all sittings together, would take more tokens than this, as far as that is known.",
+        ),
     ] = None,
     budget_hours: Annotated[
         float | None, typer.Option(min=0, help="Stop after this many hours of work, all sittings together.")
@@ -122,7 +126,7 @@ def _report_preview(run: str, preview: Preview, *, pointwise: bool, as_json: boo
         put(f"  {preview.failed:,} rows that cannot be read")
     put(f"  infer     {preview.infer_reused:,} answers used again, {preview.infer_calls:,} to ask for")
     put(f"  retrieve  {preview.retrieve_reused:,} documents used again, {preview.retrieve_runs:,} to retrieve for")
-    each = ", each of one request a candidate" if pointwise and preview.rank_calls else ""
+    each = " (each a judgement of every listed candidate)" if pointwise and preview.rank_calls else ""
     put(f"  rank      {preview.rank_reused:,} answers used again, {preview.rank_calls:,} to ask for{each}")
 
 
@@ -156,7 +160,7 @@ def _report(out: Path, run: str, done: RunProgress, *, as_json: bool) -> None:
     else:
         tokens = summary.prompt_tokens + summary.completion_tokens
         model = f"; {done.calls:,} questions asked now; {tokens:,} tokens in {summary.requests:,} requests in all"
-        before = f" ({done.skipped:,} were done before)" if done.skipped else ""
+        before = f" ({done.skipped:,} were seen before)" if done.skipped else ""
         ended = "Stopped at the budget after" if done.state == "budget" else "Done in"
         say(
             f"{ended} {duration(done.seconds)}: {summary.documents:,} documents{before}, {summary.failures:,} failed, "
@@ -164,10 +168,11 @@ def _report(out: Path, run: str, done: RunProgress, *, as_json: bool) -> None:
             f"{model if summary.calls or summary.requests else ''}."
         )
         if summary.unlabelled:
-            say(f"{summary.unlabelled:,} documents got no label: nothing of their candidates was chosen.")
+            say(f"{summary.unlabelled:,} documents got no label: nothing was chosen, or passed the --threshold.")
         if done.state == "budget":
             say("The same command with a larger budget goes on.")
-        say(f"Next: labelmill eval {out} --gold DOCS, or labelmill export {out} --to FILE.parquet")
+        if summary.documents:
+            say(f"Next: labelmill eval {out} --gold DOCS, or labelmill export {out} --to FILE.parquet")
     if summary.failures:
         say(
             f"{summary.failures:,} documents failed; list them with: labelmill runs {out} --failures; "

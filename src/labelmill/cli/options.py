@@ -71,5 +71,7 @@ Concurrency = Annotated[
     typer.Option(min=1, help="Requests in flight at each server at most. Default: as many as make it faster, to 256."),
 ]
 Timeout = Annotated[float, typer.Option(min=1, help="Seconds for an answer of the model.")]
-Patience = Annotated[float, typer.Option(min=0, help="Seconds to wait for the model's servers while none answers.")]
+Patience = Annotated[
+    float, typer.Option(min=0, help="Seconds to wait for the model's servers when none answers any more.")
+]
 Limit = Annotated[int | None, typer.Option(min=1, help="Read this many documents at most.")]

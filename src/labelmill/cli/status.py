@@ -119,8 +119,10 @@ def _of_summary(summary: RunSummary, pulse: Pulse | None, path: Path) -> Iterato
     if summary.state == "killed":
         who = f"Process {pulse.values.get('pid')}" if pulse else "The process that wrote it"
         yield f"  {who} is gone. What was committed is in {path}: run the same command again to go on."
-    elif summary.state in {"interrupted", "budget"}:
+    elif summary.state == "interrupted":
         yield "  Run the same command again to go on."
+    elif summary.state == "budget":
+        yield "  Run the same command with a larger budget to go on."
 
 
 def _tokens(read: int, cached: int) -> str:

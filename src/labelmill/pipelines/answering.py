@@ -57,11 +57,20 @@ class Answering:
         model: The language model.
         concurrency: Questions that are put to it at once at most; what its servers take at once is theirs to say.
         answers: Looks up what the model answered before.
+        on_cost: Told what each question cost, as soon as that is known.
     """
 
-    def __init__(self, model: ChatModel, concurrency: int, answers: Answers) -> None:
+    def __init__(
+        self,
+        model: ChatModel,
+        concurrency: int,
+        answers: Answers,
+        on_cost: Callable[[Cost], None] = lambda _: None,
+    ) -> None:
         """Make what all batches share. Call it within the event loop."""
         self._model = model
+        self._on_cost = on_cost
+        self._left: list[StageResult] = []
         self._answers = answers
         self._free = asyncio.Semaphore(concurrency)
         # Two batches may hold the same text. A question is here, by its key, from before it is looked up until its
@@ -84,6 +93,7 @@ class Answering:
             for key in own:
                 self._asked.pop(key, None)
             await give_up(own.values())
+            self._left += _answered(own.values())
             raise
         done = Answered()
         for key, outcome in zip(by_key, outcomes, strict=True):
@@ -107,6 +117,12 @@ class Answering:
         """Give what was spent since the last time, by stage, and forget it."""
         spent, self._spent = self._spent, {}
         return spent
+
+    def take_left(self) -> list[StageResult]:
+        """Give the answers of batches that will not be committed, once all have ended: they were paid for."""
+        left = self._left + _answered(self._asked.values())
+        self._left, self._asked = [], {}
+        return left
 
     def give_back(self, spent: Mapping[str, Cost]) -> None:
         """Take back what was spent and could not be written down."""
@@ -147,6 +163,7 @@ class Answering:
             failed = replace(failed, kind="unparseable", message=clean(str(error)))
         finally:
             self._spent.setdefault(question.stage, Cost()).add(cost)
+            self._on_cost(cost)
         if failed.kind:
             return _Outcome(replace(failed, attempts=cost.requests), cost=cost)
         stage = StageResult(
@@ -161,3 +178,9 @@ class Answering:
             attempts=cost.requests,
         )
         return _Outcome(output, stage, cost)
+
+
+def _answered(findings: Iterable[_Finding]) -> list[StageResult]:
+    """Pick the answers out of what has ended."""
+    ended = [each for each in findings if each.done() and not each.cancelled() and each.exception() is None]
+    return [stage for each in ended if (stage := each.result().stage) is not None]

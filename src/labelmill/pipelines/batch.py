@@ -84,13 +84,14 @@ class BatchRun:
             concurrency=self._concurrency,
             answers=stored.answers,
             retrievals=stored.retrievals,
+            on_cost=progress.add,
         )
         heartbeat = Heartbeat(self._writer.path)
         ticking = asyncio.create_task(self._tick(heartbeat))
         state, prefix = "interrupted", None
         try:
             before = await _prefix_cache(self._model)
-            state = await self._run_batches(execution, batched(todo.of(items)))
+            state = await self._run_batches(execution, batched(todo.of(items), self._account.first_batch))
             if state == "finished" and self._whole and todo.gone():
                 self._writer.forget_failures(todo.gone())
             after = await _prefix_cache(self._model)
@@ -100,8 +101,9 @@ class BatchRun:
             progress.state = state
             counted = (prefix.queries, prefix.hits) if prefix else None
             spent = execution.take_spent()
-            progress.add(spent.values())
             try:
+                if left := execution.take_left():
+                    self._writer.write([], [], left)
                 self._writer.close(state, progress.seconds, _spendings(spent), counted)
             finally:
                 self._show(heartbeat, force=True)
@@ -167,7 +169,6 @@ class BatchRun:
         progress.failed += len(failures)
         progress.calls += result.calls
         progress.reused += result.reused
-        progress.add(spent.values())
         self._account.settle(size, result.tokens, sum(cost.tokens for cost in spent.values()))
         self._on_progress(progress)
         self._see_whether_it_is_hopeless(result)

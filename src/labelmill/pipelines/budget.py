@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from labelmill.pipelines.feeding import BATCH_DOCUMENTS
 from labelmill.records import Document, Failure
 
 
@@ -31,6 +32,9 @@ def size_of(batch: Iterable[Document | Failure], piece: int) -> float:
     return sum(1 + len(item.text) / piece for item in batch if isinstance(item, Document))
 
 
+_FIRST_OF_A_BUDGET = 2
+
+
 @dataclass(slots=True)
 class Account:
     """Keeps a run within its budget: what a batch may cost is set aside while it is under way.
@@ -53,6 +57,11 @@ class Account:
     open: float = 0.0
     seen: float = 0.0
     dearest: float = 0.0
+
+    @property
+    def first_batch(self) -> int:
+        """Documents to begin with: few, where a cap on tokens holds and nobody knows yet what one takes."""
+        return BATCH_DOCUMENTS if self.budget.tokens is None else _FIRST_OF_A_BUDGET
 
     def settle(self, size: float, tokens: int, spent: int) -> None:
         """Take note that a batch is done.

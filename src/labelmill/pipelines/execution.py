@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -83,6 +82,7 @@ class Execution:
         concurrency: Questions that are put to the model at once at most, over all batches.
         answers: Looks up what the model answered before.
         retrievals: Looks up what was retrieved before.
+        on_cost: Told what each question cost, as soon as that is known.
 
     Attributes:
         at_once: Questions to have ready for a model that does not say what it takes at once.
@@ -96,16 +96,16 @@ class Execution:
         concurrency: int = 32,
         answers: Answers = nothing_stored,
         retrievals: Retrievals = nothing_stored,
+        on_cost: Callable[[Cost], None] = lambda _: None,
     ) -> None:
         """Make what all batches share. Call it within the event loop, and make another where the program changed."""
         self._program = program
         self._retrievals = retrievals
         self._questions = Questions(program, model.model, model.identity) if model else None
-        self._answering = Answering(model, concurrency, answers) if model else None
+        self._answering = Answering(model, concurrency, answers, on_cost) if model else None
         self._key = program.key
         self._retrieving = asyncio.Lock()
         self.at_once = min(concurrency, _AT_ONCE)
-        self.retrieve_seconds = 0.0
 
     async def label(self, documents: Sequence[Document], turn: int = 0) -> BatchResult:
         """Label a batch.
@@ -137,6 +137,10 @@ class Execution:
         """Give what the model cost since the last time, by stage, whatever became of it."""
         return self._answering.take_spent() if self._answering else {}
 
+    def take_left(self) -> list[StageResult]:
+        """Give the answers of batches that will not be committed, once all have ended."""
+        return self._answering.take_left() if self._answering else []
+
     def give_back(self, spent: Mapping[str, Cost]) -> None:
         """Take back what was spent and could not be written down."""
         if self._answering:
@@ -163,9 +167,7 @@ class Execution:
         if unknown:
             # One at a time: retrieval uses every core by itself, and two at once would only double the memory.
             async with self._retrieving:
-                start = time.perf_counter()
                 found = await asyncio.to_thread(self._search, [(work.chunks, work.phrases) for work in unknown])
-                self.retrieve_seconds += time.perf_counter() - start
             for work, outcome in zip(unknown, found, strict=True):
                 if isinstance(outcome, str):
                     work.failure = self._failure(work, Failure("", "retrieve", "rejected", outcome))

@@ -22,16 +22,21 @@ _Item = TypeVar("_Item", Document, Document | Failure)
 _T = TypeVar("_T")
 
 
-def batched(items: Iterable[_Item]) -> Iterator[list[_Item]]:
-    """Cut a stream into batches of `BATCH_DOCUMENTS` documents, or fewer where they are long."""
+def batched(items: Iterable[_Item], first: int = BATCH_DOCUMENTS) -> Iterator[list[_Item]]:
+    """Cut a stream into batches of `BATCH_DOCUMENTS` documents, or fewer where they are long.
+
+    Args:
+        items: The stream.
+        first: Documents of the first batch.
+    """
     batch: list[_Item] = []
-    characters = 0
+    characters, size = 0, first
     for item in items:
         batch.append(item)
         characters += len(item.text) if isinstance(item, Document) else 0
-        if len(batch) == BATCH_DOCUMENTS or characters >= _BATCH_CHARACTERS:
+        if len(batch) == size or characters >= _BATCH_CHARACTERS:
             yield batch
-            batch, characters = [], 0
+            batch, characters, size = [], 0, BATCH_DOCUMENTS
     if batch:
         yield batch
 

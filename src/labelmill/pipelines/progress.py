@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -50,13 +50,12 @@ class RunProgress:
     servers: Sequence[ServerState] = ()
     read_since: float | None = None
 
-    def add(self, costs: Iterable[Cost]) -> None:
-        """Add what was spent."""
-        for cost in costs:
-            self.requests += cost.requests
-            self.prompt_tokens += cost.prompt_tokens
-            self.cached_tokens += cost.cached_tokens
-            self.completion_tokens += cost.completion_tokens
+    def add(self, cost: Cost) -> None:
+        """Add what a question cost."""
+        self.requests += cost.requests
+        self.prompt_tokens += cost.prompt_tokens
+        self.cached_tokens += cost.cached_tokens
+        self.completion_tokens += cost.completion_tokens
 
     @property
     def tokens(self) -> int:
@@ -75,10 +74,15 @@ class RunProgress:
 
     @property
     def eta_seconds(self) -> float | None:
-        """Seconds to go at this rate; None where the total is unknown or nothing is done yet."""
-        if self.total is None or not self.done + self.failed:
+        """Seconds to go at this rate; None where the total is unknown, nothing is done yet, or no server answers."""
+        if self.total is None or not self.done + self.failed or self.held:
             return None
         return max(self.total - self.done - self.failed - self.skipped, 0) / self.rate
+
+    @property
+    def held(self) -> bool:
+        """Whether there are servers and all of them are down."""
+        return bool(self.servers) and all(server.state == "down" for server in self.servers)
 
     @property
     def message(self) -> str:
@@ -88,7 +92,7 @@ class RunProgress:
             return f"waiting for documents for {reading:.0f} s"
         down = [server for server in self.servers if server.state == "down"]
         waits = [f"{server.url} (no answer for {server.down_seconds:.0f} s)" for server in down]
-        held = "waiting for" if len(down) == len(self.servers) else "going on without"
+        held = "waiting for" if self.held else "going on without"
         return f"{held} {', '.join(waits)}" if waits else ""
 
     def as_dict(self) -> dict[str, Any]:
