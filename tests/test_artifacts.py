@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import threading
 import time
 import zipfile
@@ -14,6 +15,7 @@ import pytest
 from labelmill.artifacts import ARTIFACTS, Artifact, cache_dir, fetch, status
 from labelmill.errors import ArtifactError
 
+NOBODY = 65534
 WEIGHTS = bytes(range(256)) * 4096
 
 
@@ -165,6 +167,24 @@ def test_says_where_it_cannot_write(toy, cache):
     cache.write_text("in the way")
     with pytest.raises(ArtifactError, match="LABELMILL_CACHE"):
         fetch(toy)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions are others there")
+@pytest.mark.parametrize("locked", ["artifacts", "folder", "file"])
+def test_says_what_it_cannot_read(toy, cache, locked):
+    """A cache of another user's is one line with the remedy, whether a file of it is locked or a folder."""
+    place = {"artifacts": cache / "artifacts", "folder": fetch(toy), "file": toy.folder / "weights.bin"}[locked]
+    mode, before = place.stat().st_mode, os.geteuid()
+    place.chmod(0o000)
+    try:
+        if not before:  # no permission stops root
+            os.seteuid(NOBODY)
+        with pytest.raises(ArtifactError, match=r"cannot read /\S+: permission denied\. Set LABELMILL_CACHE") as caught:
+            fetch(toy)
+    finally:
+        os.seteuid(before)
+        place.chmod(mode)
+    assert "\n" not in str(caught.value)
 
 
 def test_fetches_at_the_same_time(toy):

@@ -134,11 +134,28 @@ def cache_dir() -> Path:
 
 
 def status(artifact: Artifact) -> ArtifactStatus:
-    """Say whether an artifact is here, and how much of the disk it takes."""
+    """Say whether an artifact is here, and how much of the disk it takes.
+
+    Raises:
+        ArtifactError: It is here, but another user's, who lets nobody read it.
+    """
     folder = artifact.folder
-    cached = all((folder / target).is_file() for target in artifact.members.values())
-    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else 0
+    try:
+        cached = all(_is_readable(folder / target) for target in artifact.members.values())
+        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else 0
+    except PermissionError as error:
+        message = f"{artifact.name}: cannot read {error.filename or folder}: permission denied"
+        raise ArtifactError(f"{message}. Set LABELMILL_CACHE to a folder of your own") from error
     return ArtifactStatus(cached, size, folder)
+
+
+def _is_readable(file: Path) -> bool:
+    """Tell whether a file is here; one that may not be opened raises, for fetching it again would not help."""
+    try:
+        with file.open("rb"):
+            return True
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return False
 
 
 def fetch(artifact: Artifact, *, progress: Progress | None = None) -> Path:
