@@ -92,9 +92,11 @@ def held(tmp_path):
 
 @pytest.mark.parametrize("write", [True, False])
 def test_a_file_that_another_process_writes(held, write):
-    """The message names the process."""
+    """The message names the process, and the command that tells how far it is."""
     path, holder = held
-    with refused(rf"^{re.escape(str(path))} is in use by process {holder.pid}\. Wait"):
+    with refused(
+        rf"^{re.escape(str(path))} is in use by process {holder.pid}\. Wait.* labelmill status '{path}' tells"
+    ):
         Store(path, write=write)
 
 
@@ -193,10 +195,28 @@ def test_a_folder_in_place_of_a_file(tmp_path):
     """A folder is no file, and a file is no folder."""
     (tmp_path / "file").write_text("")
     for write in (True, False):
-        with refused("is a folder"):
+        with refused(f"^{re.escape(str(tmp_path))} is a folder. Name a file.$"):
             Store(tmp_path, write=write)
     with refused("lies within a file"):
         Store(tmp_path / "file" / "runs.duckdb", write=True)
+
+
+def test_a_path_of_one_letter(tmp_path, monkeypatch):
+    """A short path leaves the letters of a message alone."""
+    monkeypatch.chdir(tmp_path)
+    Path("o").mkdir()
+    with refused(r"^o is a folder\. Name a file\.$"):
+        Store("o", write=True)
+    Path("e").write_bytes(b"8 bytes.DUCK")
+    with refused(r"^e is cut short or damaged\."):
+        Store("e", write=True)
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="there is no /proc")
+def test_a_folder_that_takes_no_files():
+    """It does exist, and the message does not say otherwise."""
+    with refused(r"^/proc/e\.duckdb cannot be made: its folder takes no new files\. Name another file\.$"):
+        Store("/proc/e.duckdb", write=True)
 
 
 def test_a_folder_without_permission():

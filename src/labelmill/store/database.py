@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -181,6 +182,8 @@ class Store:
 
     def _check_file(self, *, write: bool) -> None:
         """Refuse a file of another format: DuckDB opens CSV, JSON and Parquet in memory, and loses what is written."""
+        if self.path.is_dir():
+            raise StoreError(f"{self.path} {_FOLDER}")
         exists = self.path.is_file()
         if exists and not self.path.stat().st_size and write:
             self.path.unlink()  # as `mktemp` makes them
@@ -221,19 +224,27 @@ def _json_shape(kind: str) -> Any:
 
 
 def _explain(path: Path, message: str) -> str:
-    # Without the path: what is looked for below may be a part of it.
-    line = " ".join(message.replace(str(path), "").split())
+    # Without the path: what is looked for below may be a part of it. As a whole word: a path may be one letter.
+    names = "|".join(re.escape(str(name)) for name in (path.absolute(), path))
+    line = " ".join(re.sub(rf"(?<![\w./-])(?:{names})(?![\w/-])", "", message).split())
     if "Could not set lock" in line:
         holder = re.search(r"PID (\d+)", line)
         who = f"process {holder.group(1)}" if holder else "another process"
-        return f"{path} is in use by {who}. Wait until it ends, or name another file."
+        return (
+            f"{path} is in use by {who}. Wait until it ends, or name another file. "
+            f"labelmill status {shlex.quote(str(path))} tells how far it is."
+        )
     for sign, complaint in _COMPLAINTS.items():
         if sign in line:
-            return f"{path} {complaint}"
+            here = sign == _NOT_FOUND and path.absolute().parent.is_dir()  # as /proc, where nothing can be made
+            return f"{path} {_NO_NEW_FILES if here else complaint}"
     return f"{path}: {line[:300]}"
 
 
 _FULL = "cannot grow: the disk is full. Free some space and run the same command again: what was committed is kept."
+_FOLDER = "is a folder. Name a file."
+_NOT_FOUND = "No such file"
+_NO_NEW_FILES = "cannot be made: its folder takes no new files. Name another file."
 _COMPLAINTS = {
     "No space left": _FULL,
     "File too large": _FULL,
@@ -241,9 +252,9 @@ _COMPLAINTS = {
     "not a valid DuckDB": "is not a DuckDB file. Name another file.",
     "Could not read enough bytes": "is cut short or damaged. Restore it from a copy, or name another file.",
     "different configuration": "is open in this process already. Close it first.",
-    "Is a directory": "is a folder. Name a file.",
+    "Is a directory": _FOLDER,
     "Not a directory": "lies within a file, not a folder. Name another file.",
     "Permission denied": "cannot be opened: permission denied. Name another file.",
     "Read-only file system": "cannot be written: its disk is read-only. Name another file.",
-    "No such file": "cannot be made: its folder does not exist. Create it first.",
+    _NOT_FOUND: "cannot be made: its folder does not exist. Create it first.",
 }
