@@ -153,7 +153,8 @@ def test_a_rejection_is_told_in_the_servers_own_words(chat_server):
 
 
 @pytest.mark.parametrize(
-    ("status", "remedy"), [(401, "OPENAI_API_KEY"), (403, "OPENAI_API_KEY"), (404, "model's name and the URL")]
+    ("status", "remedy"),
+    [(401, "OPENAI_API_KEY"), (403, "OPENAI_API_KEY"), (404, r"model's name\. Check that the URL")],
 )
 def test_what_no_request_can_mend_is_refused_at_once(chat_server, status, remedy):
     """A wrong key or a wrong address ends it, with the remedy."""
@@ -161,6 +162,32 @@ def test_what_no_request_can_mend_is_refused_at_once(chat_server, status, remedy
     with raises(ModelRefused, f"answered {status}: .*{remedy}"):
         ask(chat_server)
     assert len(chat_server.bodies) == 1
+
+
+@pytest.mark.parametrize(
+    "page", [b"<!DOCTYPE HTML>\n<html>lost</html>", b"\n<html><h1>lost</h1>", b"<?xml version='1'?>"]
+)
+def test_a_page_is_told_by_its_status_alone(chat_server, page):
+    """A web server at the wrong address answers with markup, which belongs into no line."""
+    chat_server.script = [Reply(404, page, kind="text/html")]
+    with raises(ModelRefused, rf"^{chat_server.url} answered 404: Not Found\. Check that the URL ends in /v1\.$"):
+        ask(chat_server)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "This model's maximum context length is 4096 tokens.",
+        "the request exceeds the available context size",
+        "Prompt is too long",
+        "longer than the maximum model length of 512",
+    ],
+)
+def test_a_rejection_for_length_has_the_remedy(chat_server, said):
+    """Pieces of documents can be made shorter."""
+    chat_server.script = [Reply(400, {"error": {"message": said}})]
+    with raises(ModelRejected, rf"answered 400: {said.rstrip('.')}\. Lower --chunk-characters\.$"):
+        ask(chat_server)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ is what bounds a bulk run against a fast server.
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -189,13 +190,14 @@ class Server:
     def _status_error(self, answer: aiohttp.ClientResponse, content: bytes) -> ModelError:
         """Sort an HTTP status into the three kinds; the key never appears in the message."""
         status, wait = answer.status, _seconds(answer.headers.get("Retry-After"))
-        said = _said(content) or str(answer.reason)
+        page = bool(_MARKUP.match(content))
+        said = ("" if page else _said(content)) or answer.reason or "no reason"
         if self._key:
             said = said.replace(self._key, "***")
         line = f"{self.url} answered {status}: {' '.join(said.split())[:300]}"
         if status in _FATAL:
-            remedy = "Check the model's name and the URL." if status == 404 else "Set OPENAI_API_KEY."
-            return ModelRefused(f"{line}. {remedy}")
+            wrong_address = _CHECK_V1 if page else f"Check the model's name. {_CHECK_V1}"
+            return ModelRefused(f"{line.rstrip('.')}. {wrong_address if status == 404 else 'Set OPENAI_API_KEY.'}")
         if status in _BUSY:
             return Trouble(line, "busy", wait)
         if status in _SLOW:
@@ -204,11 +206,15 @@ class Server:
             return Trouble(line, "gone", wait)
         if status < 400:
             return ModelRefused(f"{line}. It sends elsewhere: give the URL that answers itself.")
-        return ModelRejected(line)
+        return ModelRejected(f"{line.rstrip('.')}. {_SHORTER}" if status == 400 and _TOO_LONG.search(said) else line)
 
 
 _CHECK = "Check that the server runs and that the URL ends in /v1."
 _CHECK_V1 = "Check that the URL ends in /v1."
+_SHORTER = "Lower --chunk-characters."
+_TOO_LONG = re.compile(r"context.(length|size|window)|max\w*.{0,20}.length|too long", re.IGNORECASE)
+_MARKUP = re.compile(rb"(\xef\xbb\xbf)?\s*<[!?a-zA-Z]")
+"""A page, as of a web server: nothing that it says belongs into one line."""
 
 
 def _proxy(url: str) -> str | None:
