@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from chat_server import Reply
 from fake_vllm import install_command, install_module
 
 KEY = "sk-secret-of-mine"
@@ -321,6 +322,15 @@ def test_check_prints_json(cli, chat_server):
     found = json.loads(cli("serve", "--check", f"toy@{chat_server.url}", "--json").out)
     assert (found["model"], found["chat"], found["pointwise"], found["cached_tokens"]) == ("toy", True, "none", True)
     assert found["shortcomings"]
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_check_fails_where_the_server_is_of_no_use(cli, chat_server, options):
+    """It is told what it lacks, and a script is told by the exit code."""
+    chat_server.script = [Reply(400)] * 9
+    shown = cli("serve", "--check", chat_server.url, *options)
+    assert shown.code == 1
+    assert "It is of no use here." in shown.out
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/v1", "nowhere", "embedded", "http://u:p@127.0.0.1:9/v1"])

@@ -99,6 +99,8 @@ def _check(text: str, *, as_json: bool) -> None:
         put_json(asdict(found) | uses)
     else:
         _show(found)
+    if not (found.chat or found.embedding_size):
+        raise typer.Exit(1)
 
 
 def _show(found: Capabilities) -> None:
