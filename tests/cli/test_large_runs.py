@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -77,6 +78,8 @@ def test_a_plan_predicts_what_the_run_then_takes(cli, label, tags, many, tmp_pat
         done = json.loads(label(many, "--lm", f"scripted@{url}", "--infer", "lm", "--json").out)
     assert (told.code, asked) == (0, 20)
     assert "tokens read" in told.out
+    assert re.search(r"time +\d+:\d\d", told.out)
+    assert "pilot: 0 of 20 documents, 0:00" in told.err
     assert "cost" in told.out
     assert (plan["documents"], plan["pilot"]) == (100, 20)
     assert plan["calls"]["value"] == pytest.approx(done["new_calls"])

@@ -8,6 +8,8 @@ import random
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from small_world import NAMES, TEXTS
 
 from labelmill import Labeler, Taxonomy
@@ -104,6 +106,50 @@ def test_hours_come_from_the_middle_of_the_pilot():
     assert estimate.low <= 1.0 <= estimate.high
 
 
+def test_a_pilot_fed_all_at_once_is_taken_as_a_whole():
+    """Thirty documents, done nearly together: between the first of them and the last there is nothing to measure."""
+    moments = np.linspace(220, 226, 30)
+    estimate = hours_of(moments, fed=0.1, documents=30).times(3600)
+    assert estimate.value == pytest.approx(226)
+    assert estimate.low <= 113
+    assert estimate.high >= 452
+    # Also where feeding ended a little after the first few, which were short.
+    moments[:6] = np.linspace(0.5, 1, 6)
+    assert hours_of(moments, fed=1.5, documents=30).times(3600).value == pytest.approx(226)
+
+
+@pytest.mark.parametrize("count", [16, 40])
+def test_the_interval_of_a_whole_pilot_holds_the_rate_of_a_steady_run(count):
+    """Twenty under way, each for 10 to 90 seconds: one every 2.5 seconds, in the long run."""
+    moments = np.linspace(10, 90, min(count, 20))
+    moments = np.concatenate([moments, 50 + moments])[:count]
+    estimate = hours_of(moments, fed=0.0, documents=1000, faster=max(20 / count, 1)).times(3600)
+    assert estimate.low <= 2500 <= estimate.value <= estimate.high
+
+
+def test_a_pilot_of_few_documents_says_less():
+    """And one that had a part of the servers' requests under way leaves room for a run that is faster."""
+    few, more = (hours_of(np.full(count, 10.0), fed=0.0, documents=100) for count in (3, 30))
+    assert few.high / few.value > 1.5 * more.high / more.value
+    assert hours_of(np.full(30, 10.0), fed=0.0, documents=100, faster=4).low == pytest.approx(more.low / 4)
+
+
+@given(st.lists(st.floats(0.001, 1e5), min_size=1, max_size=120), st.floats(0, 1e5), st.floats(1, 50))
+def test_the_expected_hours_lie_within_their_interval(moments, fed, faster):
+    """Whatever the moments were."""
+    estimate = hours_of(np.array(moments), fed, 1000, faster=faster)
+    assert 0 < estimate.low <= estimate.value <= estimate.high < np.inf
+
+
+def test_tokens_out_of_a_cache_are_never_known():
+    """Not even where all documents were in the pilot: at another time the cache holds something else."""
+    lengths, cached = np.array([100, 200, 300, 400]), np.array([0, 48, 64, 16])
+    estimate = total_of(lengths, cached, 4, 1000, repeatable=False)
+    assert estimate.value == pytest.approx(128)
+    assert estimate.low < 100
+    assert estimate.high > 156
+
+
 def test_costs_add_up():
     """Tokens at their prices, cached ones at their own, and GPUs by the hour."""
     totals = {
@@ -175,6 +221,7 @@ def test_a_corpus_that_is_labelled_whole_is_known(tmp_path):
     assert planned.pilot == 30
     assert planned.calls == Estimate(*[float(server.spent["requests"])] * 3)
     assert planned.prompt_tokens == Estimate(*[float(server.spent["prompt"])] * 3)
+    assert planned.cached_tokens.low < server.spent["cached"] < planned.cached_tokens.high
 
 
 def test_a_pilot_of_which_nothing_comes_says_why(tmp_path):
@@ -194,19 +241,46 @@ def test_a_server_that_refuses_a_pilot_is_one_error(tmp_path, caplog, error):
     assert caplog.messages == []
 
 
+class Counting(ScriptedModel):
+    """Remembers in `most` how many requests it had at once."""
+
+    open = most = 0
+
+    async def complete(self, body, **more):
+        self.open += 1
+        self.most = max(self.most, self.open)
+        answer = await super().complete(body, **more)
+        self.open -= 1
+        return answer
+
+
 def test_a_pilot_asks_as_many_at_once_as_a_run_does(tmp_path):
     """Else its hours would not be those of a run."""
-    at_once = []
+    model = Counting(pause=0.02)
+    plan(model, write_documents(tmp_path / "docs.jsonl", 200), documents=150)
+    assert model.most == 32
 
-    class Counting(ScriptedModel):
-        open = 0
 
-        async def complete(self, body, **more):
-            self.open += 1
-            at_once.append(self.open)
-            answer = await super().complete(body, **more)
-            self.open -= 1
-            return answer
+def test_a_slow_pilot_labels_no_more_than_it_was_asked_for(tmp_path):
+    """What it was asked for takes longer than it may go on: no other document is begun, not even at the beginning."""
+    model = Counting(pause=0.1)
+    planned = plan(model, write_documents(tmp_path / "docs.jsonl", 30), documents=10, seconds=0.05)
+    assert (planned.pilot, model.most, len(model.asked("infer"))) == (10, 10, 10)
 
-    plan(Counting(pause=0.02), write_documents(tmp_path / "docs.jsonl", 200), documents=150)
-    assert max(at_once) == 32
+
+def test_a_fast_pilot_goes_on_until_the_servers_are_busy(tmp_path):
+    """Three documents for each of the 32 requests that the model takes at once."""
+    model = Counting(pause=0.01)
+    planned = plan(model, write_documents(tmp_path / "docs.jsonl", 200), documents=8, seconds=1e6)
+    assert (planned.pilot, model.most) == (96, 32)
+
+
+def test_a_pilot_tells_how_far_it_is(tmp_path):
+    """From nothing done to all done."""
+    told = []
+    corpus = write_documents(tmp_path / "docs.jsonl", 30)
+    plan(ScriptedModel(), corpus, documents=20, on_progress=told.append)
+    assert (told[0].done, told[0].documents) == (0, 20)
+    assert (told[-1].done, told[-1].documents) == (20, 20)
+    assert [progress.done for progress in told] == sorted(progress.done for progress in told)
+    assert len({progress.done for progress in told}) > 2

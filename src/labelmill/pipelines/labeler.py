@@ -23,7 +23,7 @@ from labelmill.pipelines.estimate import Prices
 from labelmill.pipelines.execution import Execution
 from labelmill.pipelines.feeding import batched
 from labelmill.pipelines.loop import run_to_end
-from labelmill.pipelines.pilot import PILOT_DOCUMENTS, PILOT_SECONDS, Pilot, Plan, Sample
+from labelmill.pipelines.pilot import PILOT_DOCUMENTS, PILOT_SECONDS, Pilot, PilotProgress, Plan, Sample
 from labelmill.pipelines.preview import Preview, Previewer
 from labelmill.pipelines.program import Program
 from labelmill.pipelines.progress import OnProgress, RunProgress
@@ -258,6 +258,7 @@ class Labeler:
         documents: int = PILOT_DOCUMENTS,
         seconds: float = PILOT_SECONDS,
         seed: int = 0,
+        on_progress: Callable[[PilotProgress], None] = lambda _: None,
     ) -> Plan:
         """Label some documents of a corpus, store nothing, and predict what all will take.
 
@@ -265,8 +266,9 @@ class Labeler:
             corpus: The documents; not standard input, which can be read but once.
             prices: Of tokens or of GPUs.
             documents: How many to label at least.
-            seconds: For how long to draw more, while the servers are not busy with these.
+            seconds: In which more must be done, if any; none are begun once the servers are busy with these.
             seed: Of the drawing.
+            on_progress: Told after every few documents, and every second.
 
         Raises:
             InputError: The corpus has no documents, or is standard input.
@@ -280,7 +282,8 @@ class Labeler:
         async def go() -> Plan:
             async with self._connection.open() as model:
                 execution = Execution(self.program, model, concurrency=self._connection.concurrency)
-                return await Pilot(execution, model, documents=documents, seconds=seconds).run(sample, prices)
+                pilot = Pilot(execution, model, documents=documents, seconds=seconds, on_progress=on_progress)
+                return await pilot.run(sample, prices)
 
         return run_to_end(go)
 

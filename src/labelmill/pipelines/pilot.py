@@ -3,8 +3,9 @@
 Documents are drawn at random from the whole corpus, which is read once for that. Calls and tokens of a document grow
 with its length, and the length of every document is known: so they are predicted by linear regression on the number
 of characters (Cochran, Sampling Techniques, 3rd ed. 1977, ch. 7), whose interval is much narrower than that of a mean
-where lengths differ. Hours follow from the documents labelled per second once the servers are busy. Documents that fail
-are taken to cost what others do, and texts that repeat, which a run asks for once, to be different ones.
+where lengths differ. Hours follow from the documents labelled per second once the servers are busy. Tokens out of the
+cache are never known, not even where the pilot is the whole corpus: a cache that is warm gives more. Documents that
+fail are taken to cost what others do, and texts that repeat, which a run asks for once, to be different ones.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,13 +28,15 @@ from labelmill.records import Document, Failure
 
 PILOT_DOCUMENTS = 50
 PILOT_SECONDS = 120.0
-"""Of drawing further documents, for as long as a server is not busy with those there are."""
+"""In which further documents must be done, for as long as the servers are not busy with those there are."""
 
 _BATCH = 4
 """Documents that go together: few, so that there are many moments at which some are done."""
 
 _ROUNDS = 3
 """Documents for each request that the servers take at once: less would measure the beginning and the end alone."""
+
+_SECONDS_BETWEEN_TICKS = 1.0
 
 _MEASURED = ("calls", "prompt_tokens", "cached_tokens", "completion_tokens")
 
@@ -67,6 +70,15 @@ class Plan:
     completion_tokens: Estimate
     hours: Estimate
     cost: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class PilotProgress:
+    """How far a pilot is: documents done, of those it has begun or was asked for, and seconds so far."""
+
+    done: int
+    documents: int
+    seconds: float
 
 
 @dataclass(slots=True)
@@ -113,7 +125,18 @@ class _Measured:
     costs: dict[str, list[int]] = field(default_factory=lambda: {name: [] for name in _MEASURED})
     moments: list[float] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    begun: int = 0
     fed: float = 0.0
+    most: int = 0
+
+    @property
+    def under_way(self) -> int:
+        return self.begun - len(self.moments)
+
+    def begin(self, documents: int, now: float) -> None:
+        self.begun += documents
+        self.fed = now
+        self.most = max(self.most, self.under_way)
 
     def add(self, documents: Sequence[Document], result: BatchResult, now: float) -> None:
         texts = {item.id: item.text for item in documents}
@@ -131,11 +154,15 @@ class _Measured:
 class Pilot:
     """Labels a sample with one program.
 
+    Until the documents asked for are done, there are never more than as many under way; further ones are begun only
+    where all would be done in time at the rate so far, and while the servers are not busy yet.
+
     Args:
         execution: Of the program.
         model: Its language model, where it has one.
         documents: How many to label at least, if the corpus has them.
-        seconds: For how long to go on beyond that while the servers are not busy yet.
+        seconds: In which further ones must be done.
+        on_progress: Told after every batch, and every second.
     """
 
     def __init__(
@@ -145,13 +172,16 @@ class Pilot:
         *,
         documents: int = PILOT_DOCUMENTS,
         seconds: float = PILOT_SECONDS,
+        on_progress: Callable[[PilotProgress], None] = lambda _: None,
     ) -> None:
         """Measure nothing yet."""
         self._execution = execution
         self._model = model
-        self._documents = documents
+        self._documents = max(documents, 1)
         self._seconds = seconds
+        self._on_progress = on_progress
         self._measured = _Measured()
+        self._start = 0.0
 
     async def run(self, sample: Sample, prices: Prices) -> Plan:
         """Label the sample and predict.
@@ -159,9 +189,13 @@ class Pilot:
         Raises:
             ModelError: No server answers, no request can work, or no document could be labelled.
         """
-        start = time.perf_counter()
-        await self._label(sample.documents, start)
-        seconds = time.perf_counter() - start
+        self._start = time.perf_counter()
+        ticking = asyncio.create_task(self._tick(len(sample.documents)))
+        try:
+            await self._label(sample.documents)
+        finally:
+            await give_up([ticking])
+        seconds = self._elapsed()
         measured = self._measured
         if measured.failures and not measured.characters:
             first = measured.failures[0]
@@ -170,10 +204,17 @@ class Pilot:
                 f"{first.stage} ({first.kind}): {first.message}"
             )
         totals = {
-            name: total_of(np.asarray(measured.characters), np.asarray(values), sample.count, sample.characters)
+            name: total_of(
+                np.asarray(measured.characters),
+                np.asarray(values),
+                sample.count,
+                sample.characters,
+                repeatable=name != "cached_tokens",
+            )
             for name, values in measured.costs.items()
         }
-        hours = hours_of(np.asarray(measured.moments), measured.fed, sample.count)
+        faster = max(self._at_once() / measured.most, 1.0)
+        hours = hours_of(np.asarray(measured.moments), measured.fed, sample.count, faster=faster)
         return Plan(
             documents=sample.count,
             unreadable=sample.unreadable,
@@ -185,31 +226,53 @@ class Pilot:
             **totals,
         )
 
-    async def _label(self, documents: Sequence[Document], start: float) -> None:
+    async def _label(self, documents: Sequence[Document]) -> None:
         running: set[asyncio.Task[None]] = set()
+        asked = [documents[: self._documents], documents[self._documents :]]
+        batches = [part[first : first + _BATCH] for part in asked for first in range(0, len(part), _BATCH)]
         try:
-            for turn, batch in enumerate(self._feed(documents, start)):
-                running.add(asyncio.create_task(self._label_batch(batch, turn, start)))
-                while len(running) * _BATCH >= 2 * self._at_once():
+            for turn, batch in enumerate(batches):
+                while running and not self._begins(len(batch)):
                     running = await settle(running)
-            self._measured.fed = time.perf_counter() - start
+                if not self._begins(len(batch)):
+                    break
+                self._measured.begin(len(batch), self._elapsed())
+                running.add(asyncio.create_task(self._label_batch(batch, turn, len(documents))))
             while running:
                 running = await settle(running)
         finally:
             await give_up(running)
 
-    def _feed(self, documents: Sequence[Document], start: float) -> Iterator[Sequence[Document]]:
-        """Cut into batches for as long as more documents tell more."""
-        for first in range(0, len(documents), _BATCH):
-            busy = first >= _ROUNDS * self._at_once() or time.perf_counter() - start > self._seconds
-            if first >= self._documents and busy:
-                return
-            yield documents[first : first + _BATCH]
+    def _begins(self, size: int) -> bool:
+        """Say whether to begin some more now: there is room for them, and they tell more within the time."""
+        measured, at_once = self._measured, self._at_once()
+        done = len(measured.moments)
+        room = 2 * at_once if done >= self._documents else min(2 * at_once, max(self._documents, _BATCH))
+        if measured.under_way and measured.under_way + size > room:
+            return False
+        if measured.begun < self._documents:
+            return True
+        in_time = (measured.begun + size) * self._elapsed() <= done * self._seconds
+        return in_time and measured.begun < _ROUNDS * at_once
 
-    async def _label_batch(self, batch: Sequence[Document], turn: int, start: float) -> None:
+    async def _label_batch(self, batch: Sequence[Document], turn: int, drawn: int) -> None:
         result = await self._execution.label(batch, turn)
         self._execution.stored(result)
-        self._measured.add(batch, result, time.perf_counter() - start)
+        self._measured.add(batch, result, self._elapsed())
+        self._show(drawn)
+
+    async def _tick(self, drawn: int) -> None:
+        while True:
+            self._show(drawn)
+            await asyncio.sleep(_SECONDS_BETWEEN_TICKS)
+
+    def _show(self, drawn: int) -> None:
+        measured = self._measured
+        documents = max(measured.begun, min(self._documents, drawn))
+        self._on_progress(PilotProgress(len(measured.moments), documents, self._elapsed()))
+
+    def _elapsed(self) -> float:
+        return time.perf_counter() - self._start
 
     def _at_once(self) -> int:
         states = self._model.states() if isinstance(self._model, ServedModel) else ()
