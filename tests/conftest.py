@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,11 @@ from hypothesis import settings
 from chat_server import ChatServer, running
 
 ROOT = Path(__file__).parent.parent
+
+# A shell starts what runs in its background with these ignored, and so would every process of the tests.
+for _signal in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_signal) is signal.SIG_IGN:
+        signal.signal(_signal, signal.default_int_handler if _signal is signal.SIGINT else signal.SIG_DFL)
 
 settings.register_profile("labelmill", deadline=None)
 settings.load_profile("labelmill")
