@@ -34,7 +34,7 @@ DEATHS = {
 """Models that end it before it is healthy, and its last words."""
 
 DEAF = {"stubborn", "slow-and-stubborn"}
-"""Models whose processes ignore SIGTERM."""
+"""Models whose processes ignore SIGTERM, and SIGINT too."""
 
 
 def main(words: list[str]) -> int:
@@ -52,6 +52,7 @@ def main(words: list[str]) -> int:
         return 1
     if options.model in DEAF:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     else:
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)

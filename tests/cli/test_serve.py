@@ -113,9 +113,12 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
                     os.kill(left, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_tells_what_to_use_and_ends_when_told(serve, number):
-    """The value for --lm alone on standard output; vLLM gets the signal, gives its exit code, and leaves no child."""
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 7)])
+def test_it_tells_what_to_use_and_ends_when_told(serve, number, expected):
+    """The value for --lm alone on standard output; vLLM gets the signal, gives its exit code, and leaves no child.
+
+    Ctrl-C is an interruption, whatever vLLM's code is.
+    """
     serving = serve("toy", FAKE_VLLM_CODE="7")
     spec = serving.ready()
     model, _, url = spec.partition("@")
@@ -124,7 +127,7 @@ def test_it_tells_what_to_use_and_ends_when_told(serve, number):
     assert url.endswith("/v1")
     serving.process.send_signal(number)
     code, said = serving.end()
-    assert code == 7
+    assert code == expected
     assert f"--lm {spec}" in said
     assert str(serving.log) in said
     assert f"asked to end by {number.name}" in serving.log.read_text(encoding="utf-8")
@@ -141,14 +144,17 @@ def test_a_closed_terminal_ends_it(serve):
     assert serving.nothing_is_left()
 
 
-def test_a_second_signal_kills_what_ignores_the_first(serve):
-    """Nobody has to wait for vLLM."""
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 128 + signal.SIGKILL)])
+def test_a_second_signal_kills_what_ignores_the_first(serve, number, expected):
+    """Nobody has to wait for vLLM, and the first signal is answered with that."""
     serving = serve("stubborn")
     serving.ready()
-    for _ in range(2):
-        serving.process.send_signal(signal.SIGTERM)
-        time.sleep(0.5)
-    assert serving.end()[0] == 128 + signal.SIGKILL
+    serving.process.send_signal(number)
+    said = next((line for line in serving.process.stderr if "second Ctrl-C" in line), "it has ended without a word")
+    assert "waits for open requests" in said
+    assert serving.process.poll() is None
+    serving.process.send_signal(number)
+    assert serving.end()[0] == expected
     assert serving.nothing_is_left()
 
 

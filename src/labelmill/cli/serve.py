@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,11 +61,17 @@ def serve(
         shown.end()
         _tell(launch, as_json=as_json)
 
+    def stopping(seconds: float) -> None:
+        shown.end()
+        with suppress(OSError):  # Ctrl-C has ended also who read this, as in `labelmill serve … |& tee FILE`
+            say(f"vLLM ends; it waits for open requests, {seconds:g} s at most. A second Ctrl-C ends them at once.")
+
     try:
-        ending = run(launch, starting=starting, ready=ready)
+        ending = run(launch, starting=starting, ready=ready, stopping=stopping)
     finally:
         shown.end()
-    say(ending.why or "vLLM has ended.")
+    with suppress(OSError):
+        say(ending.why or "vLLM has ended.")
     raise typer.Exit(ending.code)
 
 

@@ -22,6 +22,8 @@ from labelmill.models.serving.log import open_log, reason, tail
 
 Starting = Callable[[float, str], None]
 """Called while vLLM starts, with the seconds since and the last line of its log."""
+Stopping = Callable[[float], None]
+"""Called once it was told to end by somebody who may be watching, with the seconds that it has for that at most."""
 
 _POLL_SECONDS = 0.2
 _ASK_SECONDS = 2.0
@@ -35,7 +37,13 @@ _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
 
 
-def serve(launch: Launch, *, starting: Starting | None = None, ready: Callable[[Launch], None] | None = None) -> Ending:
+def serve(
+    launch: Launch,
+    *,
+    starting: Starting | None = None,
+    ready: Callable[[Launch], None] | None = None,
+    stopping: Stopping | None = None,
+) -> Ending:
     """Start vLLM, wait until it is healthy, and stay until it ends.
 
     SIGINT, SIGTERM and SIGHUP are passed on to it; a second one, or half a minute after the first, kills it. Whatever
@@ -45,6 +53,7 @@ def serve(launch: Launch, *, starting: Starting | None = None, ready: Callable[[
         launch: What to start.
         starting: Called several times a second until it is healthy.
         ready: Called once it is.
+        stopping: Called once a signal was passed on.
 
     Raises:
         InputError: It cannot be started, or the log cannot be written.
@@ -53,7 +62,7 @@ def serve(launch: Launch, *, starting: Starting | None = None, ready: Callable[[
     with open_log(launch.log) as log:
         log.write(f"{_shown(launch)}\n".encode())
         log.flush()
-        server = _Server(launch, log.tell())
+        server = _Server(launch, log.tell(), stopping)
         with server.told_of_signals():
             try:
                 server.start(log.fileno())
@@ -67,7 +76,8 @@ class Ending:
     """How a server that was healthy ended, or one that was told to end before.
 
     Attributes:
-        code: vLLM's exit code; 128 and the signal where a signal killed it, or came before it was healthy.
+        code: vLLM's exit code; 128 and the signal where a signal killed it, or came before it was healthy. 130 wherever
+            the first signal was SIGINT: the user's Ctrl-C, whatever vLLM makes of it.
         why: The reason in one line, where nobody had asked it to end.
     """
 
@@ -78,9 +88,10 @@ class Ending:
 class _Server:
     """A server between its start and its end, for one thread."""
 
-    def __init__(self, launch: Launch, log_start: int) -> None:
+    def __init__(self, launch: Launch, log_start: int, stopping: Stopping | None) -> None:
         self._launch = launch
         self._log_start = log_start
+        self._stopping = stopping
         self._process: subprocess.Popen[bytes] | None = None
         self._signal = 0
         self._told = 0.0
@@ -106,15 +117,17 @@ class _Server:
     def run(self, starting: Starting | None, ready: Callable[[Launch], None] | None) -> Ending:
         begun = time.monotonic()
         while self._poll() is None and not self._answers():
-            if starting is not None:
+            self._announce()
+            if starting is not None and not self._signal:
                 starting(time.monotonic() - begun, (self._lines() or ["nothing printed yet"])[-1])
             time.sleep(_POLL_SECONDS)
         self._healthy = self._poll() is None and not self._signal
         if self._healthy and ready is not None:
             ready(self._launch)
         while (code := self._poll()) is None:
+            self._announce()
             time.sleep(_POLL_SECONDS)
-        if not self._healthy and self._signal:
+        if self._signal == signal.SIGINT or (self._signal and not self._healthy):
             return Ending(128 + self._signal)
         if self._signal:
             return Ending(code if code >= 0 else 128 - code)
@@ -172,10 +185,21 @@ class _Server:
         if process is None:  # never started
             return 0
         code = process.poll()
-        grace = _GRACE_SECONDS if self._healthy else _STARTING_GRACE_SECONDS
-        if code is None and self._told and time.monotonic() - self._told > grace:
+        if code is None and self._told and time.monotonic() - self._told > self._grace:
             self._send_group(signal.SIGKILL)
         return code
+
+    @property
+    def _grace(self) -> float:
+        return _GRACE_SECONDS if self._healthy else _STARTING_GRACE_SECONDS
+
+    def _announce(self) -> None:
+        """Say that it ends: not from within the signal's handler, which may have interrupted another's printing."""
+        if not self._told or self._stopping is None:
+            return
+        if self._signal != signal.SIGHUP:  # then nobody watches any more
+            self._stopping(self._grace)
+        self._stopping = None
 
     def _send(self, number: int) -> None:
         if self._process is not None:
