@@ -107,7 +107,7 @@ def test_an_optimiser_finds_demonstrations_for_it(make, server):
 
 def test_a_model_is_needed():
     """Pointwise Rank asks one."""
-    with pytest.raises(ValidationError, match="need a language model"):
+    with pytest.raises(ValidationError, match="needs a language model"):
         ProgramSpec(rank="pointwise")
 
 
