@@ -40,6 +40,7 @@ class WordServer(LoopbackServer):
         prefixes: Whether its tokenizer puts a blank before every text that begins with no mark, as SentencePiece does.
         damaged: How many of the next chat answers have vLLM's damage.
         nonsense: How many of the next scoring answers are the same for all items, as from no log-probabilities at all.
+        breaks_over: Requests that hold this word, if it is one, end in an error of the server.
         paths: How often each path was asked.
         prompts: The texts that were read for an answer, in order.
     """
@@ -51,6 +52,7 @@ class WordServer(LoopbackServer):
         self.scores = self.tokenizes = True
         self.prefixes = False
         self.damaged = self.nonsense = 0
+        self.breaks_over = ""
         self.paths: Counter[str] = Counter()
         self.prompts: list[str] = []
         self._ids: dict[str, int] = {}
@@ -66,8 +68,11 @@ class WordServer(LoopbackServer):
         } | ({"/generative_scoring": self._score} if self.scores else {})
         if request.path not in known:
             return web.json_response({"detail": "Not Found"}, status=404)
+        body = await request.read()
+        if self.breaks_over and self.breaks_over.encode() in body:
+            return web.json_response({"detail": "broken"}, status=500)
         try:
-            return web.json_response(known[request.path](json.loads(await request.read())))
+            return web.json_response(known[request.path](json.loads(body)))
         except ValueError as error:
             return web.json_response({"error": {"message": str(error)}}, status=400)
 

@@ -9,6 +9,7 @@ from itertools import count
 
 import orjson
 import pytest
+import stamina
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -185,13 +186,14 @@ class TestLength:
             assert scored.probabilities == pytest.approx(completed.probabilities)
 
     def test_a_first_document_that_is_too_long_decides_nothing(self, server):
-        """It fails alone; the next shows what the server can do, also one that waited meanwhile."""
+        """It fails alone; who waited meanwhile is judged by completions; the next shows what the server can do."""
         server.context_tokens = 500
 
         async def ask(model):
             outcomes = await asyncio.gather(*(outcome(judge(model, bodies(text))) for text in ("a " * 600, "b", "c")))
+            outcomes.append(await judge(model, bodies("d")))
             server.paths.clear()
-            return [*outcomes, await judge(model, bodies("d"))]
+            return [*outcomes, await judge(model, bodies("e"))]
 
         first, *others = session(server, ask)
         assert isinstance(first, ModelRejected)
@@ -336,3 +338,29 @@ async def outcome(awaited):
         return await awaited
     except (ModelRejected, ModelUnavailable) as error:
         return error
+
+
+def test_a_first_document_that_gets_no_answer_fails_alone(server):
+    """The server breaks down over it; the others are judged, and it is not tried again with each of them."""
+    server.breaks_over = "poison"
+
+    async def ask(model):
+        texts = ["poison", *(f"{number} boats" for number in range(20))]
+        return await asyncio.gather(*(outcome(judge(model, bodies(text))) for text in texts))
+
+    with stamina.set_testing(True, attempts=2):
+        first, *others = session(server, ask)
+    assert isinstance(first, ModelUnavailable)
+    assert all(len(verdict.probabilities) == len(NAMES) for verdict in others)
+
+
+def test_documents_that_tell_nothing_are_not_tried_for_ever(server):
+    """A model that answers some candidates with neither yes nor no is judged by completions, after three trials."""
+    server.rule = lambda text, candidate: {"yes": 0.5, "no": 0.4} if candidate == NAMES[-1] else {"maybe": 0.9}
+
+    async def ask(model):
+        for number in range(8):
+            await judge(model, bodies(f"{number} boats"))
+        return server.paths["/detokenize"]
+
+    assert session(server, ask) == 3

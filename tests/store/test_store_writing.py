@@ -285,3 +285,22 @@ def test_a_file_that_is_not_given_back_is_told(written):
         written.path.write_bytes(b"something else")
         with pytest.raises(StoreError, match="not a DuckDB file"):
             store.renew(patience=0.2)
+
+
+def test_two_writers_of_one_file_do_not_double_its_rows(written):
+    """Where another process wrote while the file was opened anew, what was loaded is old: the run ends."""
+    with Store(written.path, write=True) as store:
+        writer = written.writer(store, renew_every=2)
+        writer.write([written.document("a")], [], [])
+        renew = store.renew
+
+        def renew_late(*args):
+            store.connection.close()
+            with Store(written.path, write=True) as other:
+                second = written.writer(other)
+                second.write([written.document("c")], [], [])
+            renew(*args)
+
+        store.renew = renew_late
+        with pytest.raises(StoreError, match="Another process wrote"):
+            writer.write([written.document("b")], [], [])

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 import orjson
 
-from labelmill.errors import ModelRefused, ModelRejected
+from labelmill.errors import ModelGone, ModelRefused, ModelRejected, ModelUnavailable
 from labelmill.models.judging import complete_all, read_probabilities, word_share
 from labelmill.models.scoring import MALFORMED, Chats, NoScores, Scoring
 from labelmill.models.served import ServedModel
@@ -32,11 +32,20 @@ _TOLERANCE = 0.15
 They read the same tokens, so they differ by rounding; but logits of 16 and more are an eighth apart in bfloat16.
 """
 
+_TRIALS_IN_VAIN = 3
+"""Documents in a row that told nothing, after which completions it is."""
+
 _TRIALS: WeakKeyDictionary[ServedModel, dict[bytes, asyncio.Task[Scoring | None]]] = WeakKeyDictionary()
 
 
 class _TellsNothing(Exception):  # noqa: N818 - what a document is, not an error's name
-    """A document whose chat completions fail; another will show whether the server can score."""
+    """A document whose chat completions fail; another will show whether the server can score.
+
+    Attributes:
+        count: How many documents in a row have told nothing.
+    """
+
+    count = 1
 
 
 async def find_scoring(
@@ -45,24 +54,46 @@ async def find_scoring(
     """Find out, once for a model and a prompt, how its candidates can be scored; None where they cannot.
 
     Raises:
-        ModelUnavailable: The server does not answer.
+        ModelGone: No server answers.
         ModelRefused: No request can be answered.
     """
     trials = _TRIALS.setdefault(model, {})
-    while True:
-        known = trials.get(chats.key)
-        own = known is None or (known.done() and (known.cancelled() or known.exception() is not None))
-        if known is None or own:
-            known = trials[chats.key] = asyncio.create_task(_try(model, bodies, chats, turn, group))
-        try:
-            return await asyncio.shield(known)  # others wait for it as well
-        except _TellsNothing:
-            if own:
-                return None
+    known = trials.get(chats.key)
+    own = known is None or (known.done() and (known.cancelled() or known.exception() is not None))
+    if known is None or own:
+        vain = 0 if known is None else _vain(known)
+        if vain >= _TRIALS_IN_VAIN:
+            return None
+        known = trials[chats.key] = asyncio.create_task(_try(model, bodies, chats, turn, group, vain))
+    try:
+        return await asyncio.shield(known)  # others wait for it as well
+    except _TellsNothing:
+        return None  # this document goes the general way; the next one is another trial
 
 
-async def _try(model: ServedModel, bodies: Sequence[bytes], chats: Chats, turn: int, group: str) -> Scoring | None:
+def _vain(trial: asyncio.Task[Scoring | None]) -> int:
+    """Count the trials in a row that told nothing, up to this one, which has ended."""
+    error = None if trial.cancelled() else trial.exception()
+    return error.count if isinstance(error, _TellsNothing) else 0
+
+
+async def _try(
+    model: ServedModel, bodies: Sequence[bytes], chats: Chats, turn: int, group: str, vain: int
+) -> Scoring | None:
     """Learn the template and the words, and hold scores of some candidates against their chat completions."""
+    try:
+        return await _hold_against_completions(model, bodies, chats, turn, group)
+    except (_TellsNothing, ModelUnavailable) as error:  # for this document alone, perhaps
+        if isinstance(error, ModelGone):
+            raise
+        told = _TellsNothing()
+        told.count = vain + 1
+        raise told from error
+
+
+async def _hold_against_completions(
+    model: ServedModel, bodies: Sequence[bytes], chats: Chats, turn: int, group: str
+) -> Scoring | None:
     places = sorted({0, len(bodies) // 2, len(bodies) - 1})
     try:
         scoring = await _learn(model, chats, places)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from labelmill.errors import ModelGone, StoreError
 from labelmill.models.balance import ServerState
@@ -14,7 +15,7 @@ from labelmill.models.served import ServedModel
 from labelmill.pipelines.budget import Account, Budget, size_of
 from labelmill.pipelines.execution import BatchResult, Execution
 from labelmill.pipelines.feeding import BATCH_DOCUMENTS, batched, next_of
-from labelmill.pipelines.loop import give_up, settle
+from labelmill.pipelines.loop import give_up, raise_from, settle
 from labelmill.pipelines.program import Program
 from labelmill.pipelines.progress import OnProgress, RunProgress
 from labelmill.pipelines.questions import Cost
@@ -100,15 +101,22 @@ class BatchRun:
             ticking.cancel()
             progress.state = state
             counted = (prefix.queries, prefix.hits) if prefix else None
-            spent = execution.take_spent()
             try:
-                if left := execution.take_left():
-                    self._writer.write([], [], left)
-                self._writer.close(state, progress.seconds, _spendings(spent), counted)
+                # Where a run ends by an error, that one is to be told, not what follows from it.
+                with suppress(*([StoreError] if state == "interrupted" else [])):
+                    self._wind_up(execution, state, counted)
             finally:
                 self._show(heartbeat, force=True)
                 heartbeat.end()
         return progress
+
+    def _wind_up(self, execution: Execution, state: str, prefix: tuple[int, int] | None) -> None:
+        """Keep what batches under way were answered and what that cost, and write down how the sitting ended."""
+        try:
+            if left := execution.take_left():
+                self._writer.write([], [], left)
+        finally:
+            self._writer.close(state, self._progress.seconds, _spendings(execution.take_spent()), prefix)
 
     async def _run_batches(self, execution: Execution, batches: Iterator[list[Document | Failure]]) -> str:
         """Keep batches under way until there are no more; tell how that ended."""
@@ -143,10 +151,10 @@ class BatchRun:
         try:
             while not coming.done():
                 self._progress.read_since = self._progress.read_since or (None if running else time.monotonic())
-                done, _ = await asyncio.wait({coming, *running}, return_when=asyncio.FIRST_COMPLETED)
-                for task in done - {coming}:
-                    running.discard(task)
-                    task.result()
+                await asyncio.wait({coming, *running}, return_when=asyncio.FIRST_COMPLETED)
+                ended = {task for task in running if task.done()}
+                running -= ended
+                await raise_from(ended, running)
             return coming.result()
         finally:
             coming.cancel()
@@ -158,10 +166,18 @@ class BatchRun:
         result = await execution.label(documents, turn) if documents else BatchResult()
         failures = unread + result.failures
         spent = execution.take_spent()
+        write = self._writer.write
+        writing = asyncio.create_task(
+            asyncio.to_thread(write, result.documents, failures, result.stages, _spendings(spent))
+        )
         try:
-            await asyncio.to_thread(self._writer.write, result.documents, failures, result.stages, _spendings(spent))
+            await asyncio.shield(writing)
         except StoreError:
             execution.give_back(spent)
+            raise
+        except asyncio.CancelledError:  # it takes a moment, and is paid for
+            await writing
+            execution.stored(result)
             raise
         execution.stored(result)
         progress = self._progress

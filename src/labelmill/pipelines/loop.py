@@ -52,11 +52,30 @@ def _within_a_loop() -> bool:
 
 async def settle(running: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
     """Wait until some tasks end, raise what they raised, and return those still running."""
-    finished, rest = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-    # A batch that waits for another's question is cancelled with it: the reason is with the other.
-    for task in sorted(finished, key=asyncio.Task.cancelled):
-        task.result()
+    ended, rest = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    await raise_from(ended, rest)
     return rest
+
+
+async def raise_from(ended: Iterable[asyncio.Task[None]], running: Iterable[asyncio.Task[None]]) -> None:
+    """Raise what tasks raised that have ended.
+
+    A batch that waits for another's question is cancelled with it: the reason is with the other, which may be still
+    ending. So after a cancelled one, those that run are waited for.
+    """
+    done, rest = set(ended), set(running)
+    cancelled = None
+    while done:
+        cancelled = next((task for task in done if task.cancelled()), cancelled)
+        # All are asked for their errors: one is raised, and none is to be told as never retrieved.
+        errors = [error for task in done if not task.cancelled() and (error := task.exception())]
+        if errors:
+            raise errors[0]
+        done = set()
+        if cancelled is not None and rest:
+            done, rest = await asyncio.wait(rest, return_when=asyncio.FIRST_COMPLETED)
+    if cancelled is not None:
+        cancelled.result()
 
 
 async def give_up(begun: Iterable[asyncio.Task[Any]]) -> None:

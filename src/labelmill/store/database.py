@@ -103,7 +103,7 @@ class Store:
         while True:
             try:
                 self.connection = duckdb.connect(str(self.path), read_only=self.read_only, config=config)
-            except duckdb.IOException as error:
+            except _FILE_ERRORS as error:
                 if time.monotonic() > last:
                     raise StoreError(_explain(self.path, str(error))) from error
                 time.sleep(_SECONDS_BETWEEN_TRIES)

@@ -72,7 +72,7 @@ CREATE TABLE IF NOT EXISTS spent (
   run               VARCHAR NOT NULL,
   committed         TIMESTAMPTZ NOT NULL,
   stage             VARCHAR NOT NULL,
-  requests          BIGINT NOT NULL,    -- sent, whatever became of them
+  requests          BIGINT NOT NULL,    -- sent, whatever became of them, but for those that met a busy or a dying server
   prompt_tokens     BIGINT NOT NULL,    -- read, cached ones included
   cached_tokens     BIGINT NOT NULL,
   completion_tokens BIGINT NOT NULL,

@@ -111,8 +111,7 @@ class RunWriter:
             self.stored.note(self._batch, documents, failures, fresh)
             self._since_renewed += 1
             if self._since_renewed == self._renew_every:
-                self._store.renew()
-                self._since_renewed = 0
+                self._renew()
 
     def close(
         self, state: str, seconds: float, spent: Sequence[Spending] = (), prefix: tuple[int, int] | None = None
@@ -133,6 +132,18 @@ class RunWriter:
             self._store.connection.execute(
                 "INSERT INTO sittings VALUES (?, now(), ?, ?, ?, ?)",
                 [self.run, state, seconds, *(prefix or (None, None))],
+            )
+
+    def _renew(self) -> None:
+        """Open the file anew, and see that nobody wrote into it while it was closed: what was loaded would be old."""
+        self._store.renew()
+        self._since_renewed = 0
+        with self._store.errors():
+            (last,) = self._store.first(_LAST_BATCH) or (0,)
+        if last > self._batch:
+            raise StoreError(
+                f"Another process wrote into {self.path} meanwhile. Let one run write at a time, then run the same "
+                "command: it goes on where it stopped."
             )
 
     def _replace(self, documents: Sequence[str]) -> None:
