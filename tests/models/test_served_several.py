@@ -111,7 +111,7 @@ class Mortal:
             while self._server.is_serving() and await self._exchange(reader, writer):  # accepted, and died since
                 pass
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass
+            return  # the client left, or this server died: both are what it is for
         finally:
             self._writers.discard(writer)
             self._tasks.discard(asyncio.current_task())

@@ -13,7 +13,6 @@ import typer
 
 from labelmill.cli import evaluation, label, models, plan, serve, status, taxonomy
 from labelmill.cli.console import fail
-from labelmill.pipelines.feeding import READER
 
 app = typer.Typer(
     name="labelmill",
@@ -85,8 +84,14 @@ def _leave(code: str | int | None) -> NoReturn:
 
     It cannot be ended, and all that it holds would be reported as leaked. What a command opened is closed by now.
     """
-    if isinstance(code, int) and any(thread.name == READER for thread in threading.enumerate()):
+    if isinstance(code, int) and threading.active_count() > 1 and _is_reading():
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
+
+
+def _is_reading() -> bool:
+    from labelmill.pipelines.feeding import READER
+
+    return any(thread.name == READER for thread in threading.enumerate())

@@ -9,32 +9,18 @@ import typer
 
 from labelmill.cli import options
 from labelmill.cli.console import Progress, duration, put, put_json, say
-from labelmill.cli.program import open_labeler
+from labelmill.cli.program import ProgramChoice, takes_program
 
 if TYPE_CHECKING:
     from labelmill.pipelines.preview import Preview
     from labelmill.pipelines.progress import RunProgress
 
 
+@takes_program
 def label(
     docs: options.Docs,
-    taxonomy: options.TaxonomyFile,
+    program: ProgramChoice,
     out: Annotated[Path, typer.Option("--out", "-o", help="The DuckDB file to write; runs add up in it.")],
-    task: options.Task = None,
-    infer: options.Infer = None,
-    rank: options.Rank = options.RankChoice.fusion,
-    lm: options.Lm = None,
-    embedder: options.EmbedderChoice = None,
-    labels_where: options.Where = None,
-    language: options.Language = "en",
-    top_k: options.TopK = 5,
-    threshold: options.Threshold = None,
-    candidates: options.Candidates = 50,
-    listed: options.Listed = 20,
-    chunk_characters: options.ChunkCharacters = 1200,
-    concurrency: options.Concurrency = None,
-    timeout: options.Timeout = 300.0,
-    patience: options.Patience = 3600.0,
     limit: options.Limit = None,
     run: Annotated[
         str | None, typer.Option(help="Name of the run. Default: made of the program and the corpus.")
@@ -72,29 +58,11 @@ def label(
     corpus = Corpus(docs, limit, id_field, text_field, labels_field)
     total = corpus.count()  # before anything slow: it also sees that the files are there
     shown = Progress()
-    with open_labeler(
-        taxonomy,
-        shown,
-        labels_where=labels_where,
-        language=language,
-        lm=lm,
-        embedder=embedder,
-        infer=infer,
-        rank=rank,
-        task=task,
-        top_k=top_k,
-        threshold=threshold,
-        candidates=candidates,
-        listed=listed,
-        chunk_characters=chunk_characters,
-        concurrency=concurrency,
-        timeout=timeout,
-        patience=patience,
-    ) as labeler:
+    with program.open(shown) as labeler:
         name = run or labeler.run_name(corpus)
         if dry_run:
             preview = labeler.preview_corpus(corpus, out, run=name, retry_failed=retry_failed)
-            _report_preview(name, preview, pointwise=rank is options.RankChoice.pointwise, as_json=as_json)
+            _report_preview(name, preview, pointwise=labeler.program.spec.rank == "pointwise", as_json=as_json)
             return
         say(f"Run {name}: {len(labeler.taxonomy):,} labels, into {out}")
         try:
@@ -102,7 +70,7 @@ def label(
                 corpus,
                 out,
                 run=name,
-                taxonomy_source=str(taxonomy),
+                taxonomy_source=str(program.taxonomy),
                 retry_failed=retry_failed,
                 budget=Budget(budget_tokens, budget_hours),
                 total=total,

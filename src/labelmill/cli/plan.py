@@ -8,7 +8,7 @@ import typer
 
 from labelmill.cli import options
 from labelmill.cli.console import Progress, duration, put, put_json, put_table, say
-from labelmill.cli.program import open_labeler
+from labelmill.cli.program import ProgramChoice, takes_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,24 +17,10 @@ if TYPE_CHECKING:
     from labelmill.pipelines.pilot import PilotProgress, Plan
 
 
+@takes_program
 def plan(
     docs: options.Docs,
-    taxonomy: options.TaxonomyFile,
-    task: options.Task = None,
-    infer: options.Infer = None,
-    rank: options.Rank = options.RankChoice.fusion,
-    lm: options.Lm = None,
-    embedder: options.EmbedderChoice = None,
-    labels_where: options.Where = None,
-    language: options.Language = "en",
-    top_k: options.TopK = 5,
-    threshold: options.Threshold = None,
-    candidates: options.Candidates = 50,
-    listed: options.Listed = 20,
-    chunk_characters: options.ChunkCharacters = 1200,
-    concurrency: options.Concurrency = None,
-    timeout: options.Timeout = 300.0,
-    patience: options.Patience = 3600.0,
+    program: ProgramChoice,
     limit: options.Limit = None,
     pilot: Annotated[int, typer.Option(min=2, help="Documents to label for it, at least.")] = 50,
     pilot_seconds: Annotated[
@@ -66,28 +52,10 @@ def plan(
 
     corpus = Corpus(docs, limit, id_field, text_field, labels_field)
     corpus.count()  # before anything slow: it sees that the files are there
-    with open_labeler(
-        taxonomy,
-        Progress(),
-        labels_where=labels_where,
-        language=language,
-        lm=lm,
-        embedder=embedder,
-        infer=infer,
-        rank=rank,
-        task=task,
-        top_k=top_k,
-        threshold=threshold,
-        candidates=candidates,
-        listed=listed,
-        chunk_characters=chunk_characters,
-        concurrency=concurrency,
-        timeout=timeout,
-        patience=patience,
-    ) as labeler:
+    shown = Progress()
+    with program.open(shown) as labeler:
         say(f"Labelling {pilot} documents or more, drawn from the whole corpus; nothing is stored")
         prices = Prices(price_prompt, price_cached, price_completion, price_gpu_hour, gpus)
-        shown = Progress()
         try:
             made = labeler.plan_corpus(
                 corpus,

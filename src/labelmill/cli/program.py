@@ -1,9 +1,13 @@
-"""From the options of a command to a `Labeler`, for every command that runs a program."""
+"""The options that say which program runs, for every command that runs one: stated once, taken together."""
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from labelmill.cli import options
 from labelmill.cli.console import Progress, say
@@ -12,36 +16,107 @@ if TYPE_CHECKING:
     from labelmill.pipelines.labeler import Labeler
 
 
-def open_labeler(
-    taxonomy: Path,
-    shown: Progress,
-    *,
-    labels_where: str | None,
-    language: str,
-    lm: list[str] | None,
-    embedder: list[str] | None,
-    infer: options.InferChoice | None,
-    rank: options.RankChoice,
-    **settings: Any,
-) -> Labeler:
-    """Read the taxonomy, fetch what is missing of embedded models, and make the labeler."""
-    from labelmill.pipelines.labeler import Labeler
-    from labelmill.taxonomy import Taxonomy
+@dataclass(frozen=True, slots=True)
+class ProgramChoice:
+    """What the user chose of a program.
 
-    labels = Taxonomy.read(taxonomy, where=labels_where, language=language)
-    models, embedders = lm or ["none"], embedder or ["minilm"]
-    _fetch_models([*embedders, *(["smollm2"] if "embedded" in models else [])], shown)
-    if models == ["none"] and infer in {None, options.InferChoice.windows} and rank is options.RankChoice.fusion:
-        say("No language model: infer=windows, rank=fusion. Give one with --lm.")
-    return Labeler(
-        labels,
-        lm=models,
-        infer=None if infer is None else infer.value,
-        rank=rank.value,
-        embedders=embedders,
-        progress=shown.building,
-        **settings,
-    )
+    Attributes:
+        taxonomy: The file of the labels.
+        labels_where: Which of them.
+        language: Of the names, in SKOS.
+        lm: Language models, as they were named.
+        embedder: Embedders, as they were named.
+        infer: The kind of Infer, where one was named.
+        rank: The kind of Rank.
+        settings: Everything else, as `Labeler` takes it.
+    """
+
+    taxonomy: Path
+    labels_where: str | None
+    language: str
+    lm: list[str] | None
+    embedder: list[str] | None
+    infer: options.InferChoice | None
+    rank: options.RankChoice
+    settings: dict[str, Any]
+
+    def open(self, shown: Progress) -> Labeler:
+        """Read the taxonomy, fetch what is missing of embedded models, and make the labeler."""
+        from labelmill.pipelines.labeler import Labeler
+        from labelmill.taxonomy import Taxonomy
+
+        labels = Taxonomy.read(self.taxonomy, where=self.labels_where, language=self.language)
+        models, embedders = self.lm or ["none"], self.embedder or ["minilm"]
+        _fetch_models([*embedders, *(["smollm2"] if "embedded" in models else [])], shown)
+        windows = self.infer in {None, options.InferChoice.windows}
+        if models == ["none"] and windows and self.rank is options.RankChoice.fusion:
+            say("No language model: infer=windows, rank=fusion. Give one with --lm.")
+        return Labeler(
+            labels,
+            lm=models,
+            infer=None if self.infer is None else self.infer.value,
+            rank=self.rank.value,
+            embedders=embedders,
+            progress=shown.building,
+            **self.settings,
+        )
+
+
+def takes_program(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of a program in place of its parameter ``program``, a `ProgramChoice`."""
+    shared = _parameters(_choose)
+    parameters: list[inspect.Parameter] = []
+    for parameter in _parameters(command):
+        parameters += shared if parameter.name == "program" else [parameter]
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        command(program=_choose(**{each.name: given.pop(each.name) for each in shared}), **given)
+
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """List the parameters, by keyword, since the required ones of two functions come in any order."""
+    hints = get_type_hints(function, include_extras=True)
+    return [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[name])
+        for name, parameter in inspect.signature(function).parameters.items()
+    ]
+
+
+def _choose(
+    taxonomy: options.TaxonomyFile,
+    task: options.Task = None,
+    infer: options.Infer = None,
+    rank: options.Rank = options.RankChoice.fusion,
+    lm: options.Lm = None,
+    embedder: options.EmbedderChoice = None,
+    labels_where: options.Where = None,
+    language: options.Language = "en",
+    top_k: options.TopK = 5,
+    threshold: options.Threshold = None,
+    candidates: options.Candidates = 50,
+    listed: options.Listed = 20,
+    chunk_characters: options.ChunkCharacters = 1200,
+    concurrency: options.Concurrency = None,
+    timeout: options.Timeout = 300.0,
+    patience: options.Patience = 3600.0,
+) -> ProgramChoice:
+    settings = {
+        "task": task,
+        "top_k": top_k,
+        "threshold": threshold,
+        "candidates": candidates,
+        "listed": listed,
+        "chunk_characters": chunk_characters,
+        "concurrency": concurrency,
+        "timeout": timeout,
+        "patience": patience,
+    }
+    return ProgramChoice(taxonomy, labels_where, language, lm, embedder, infer, rank, settings)
 
 
 def _fetch_models(names: list[str], shown: Progress) -> None:
