@@ -22,7 +22,9 @@ def test_before_the_first_run_everything_is_to_be_done(make_labeler, corpus, tmp
     """Nothing is asked and no file is made; Rank's questions are counted though they are not known yet."""
     out, model = tmp_path / "runs.duckdb", ScriptedModel()
     labeler = make_labeler(model, rank="listwise")
-    preview = labeler.preview_corpus(Corpus([corpus]), out)
+    seen = []
+    preview = labeler.preview_corpus(Corpus([corpus]), out, on_progress=lambda so_far: seen.append(so_far.documents))
+    assert seen == [len(TEXTS)]
     assert (preview.documents, preview.infer_calls, preview.retrieve_runs, preview.rank_calls) == (len(TEXTS),) * 4
     assert (preview.skipped, preview.failed, preview.infer_reused, preview.retrieve_reused) == (0, 0, 0, 0)
     assert not out.exists()

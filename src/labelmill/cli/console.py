@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from labelmill.pipelines.preview import Preview
     from labelmill.pipelines.progress import RunProgress
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -104,3 +105,8 @@ class Progress:
             f"labelled {finished:,}{total} documents, {progress.rate:.1f}/s{tokens}, {progress.failed:,} failed, "
             f"{duration(progress.eta_seconds)} to go{held}"
         )
+
+    def previewing(self, preview: Preview) -> None:
+        """Show how far a dry run is."""
+        seen = preview.documents + preview.skipped + preview.failed
+        self.show(f"looked at {seen:,} documents: {preview.calls:,} questions to ask")

@@ -61,7 +61,10 @@ def label(
     with program.open(shown) as labeler:
         name = run or labeler.run_name(corpus)
         if dry_run:
-            preview = labeler.preview_corpus(corpus, out, run=name, retry_failed=retry_failed)
+            preview = labeler.preview_corpus(
+                corpus, out, run=name, retry_failed=retry_failed, on_progress=shown.previewing
+            )
+            shown.end()
             _report_preview(name, preview, pointwise=labeler.program.spec.rank == "pointwise", as_json=as_json)
             return
         say(f"Run {name}: {len(labeler.taxonomy):,} labels, into {out}")

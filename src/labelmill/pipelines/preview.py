@@ -7,7 +7,7 @@ questions are known.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -103,7 +103,7 @@ class Previewer:
                 if found
                 for text in chunks[place]
             ]
-            reused, calls = self._look_up(questions)
+            reused, calls = self._tell(questions, self._answers(questions))
             waiting = [chunks[place] for place in range(len(documents)) if phrases[place] is None]
             again, first = self._foresee(waiting)
             self.preview.rank_reused += reused + again
@@ -115,10 +115,10 @@ class Previewer:
             return [[] for _ in chunks]
         keys = [[self._questions.infer(text).key for text in pieces] for pieces in chunks]
         flat = [key for some in keys for key in some]
-        reused, calls = self._look_up(flat)
+        answers = self._answers(flat)
+        reused, calls = self._tell(flat, answers)
         self.preview.infer_reused += reused
         self.preview.infer_calls += calls
-        answers = self._answers(flat)
         return [
             list(dict.fromkeys(phrase for key in some for phrase in answers[key]))
             if all(key in answers for key in some)
@@ -145,9 +145,8 @@ class Previewer:
         new = sum(self._asked.add(key) for key in distinct)
         return len(distinct) - new, new
 
-    def _look_up(self, keys: Iterable[str]) -> tuple[int, int]:
+    def _tell(self, keys: Iterable[str], stored: Container[str]) -> tuple[int, int]:
         """Tell how many questions are answered, and how many are to be asked; each counts once."""
-        distinct = list(dict.fromkeys(keys))
-        stored = self._answers(distinct)
+        distinct = dict.fromkeys(keys)
         new = sum(key not in stored and self._asked.add(key) for key in distinct)
         return len(distinct) - new, new
