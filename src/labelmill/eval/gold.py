@@ -37,12 +37,14 @@ class ResolvedGold:
     Attributes:
         documents: Ids, in the order given; row i of `gold` belongs to ``documents[i]``.
         gold: The gold labels; an unresolved one is a number below -1, one for each distinct text.
-        unresolved: The distinct unresolved labels, most frequent first; number -2 - i in `gold` is the i-th to appear.
+        unresolved: The distinct unresolved labels, most frequent first.
+        missing: Their texts in order of appearance; number -2 - i in `gold` stands for ``missing[i]``.
     """
 
     documents: tuple[str, ...]
     gold: Gold
     unresolved: tuple[Unresolved, ...]
+    missing: tuple[str, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -82,7 +84,7 @@ def resolve_gold(documents: Iterable[tuple[str, Sequence[str] | None]], taxonomy
             f"{unresolved[0].text!r} of document {unresolved[0].first!r}",
             remedy="Gold names labels by id or by unique name: check that corpus and taxonomy belong together.",
         )
-    return ResolvedGold(tuple(ids), Gold.from_lists(rows), unresolved)
+    return ResolvedGold(tuple(ids), Gold.from_lists(rows), unresolved, resolver.missing)
 
 
 class _Resolver:
@@ -97,6 +99,10 @@ class _Resolver:
     @property
     def seen(self) -> int:
         return len(self._positions)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        return tuple(self._missing)
 
     def position(self, text: str, document: str) -> int:
         """Look a text up that a document names once."""

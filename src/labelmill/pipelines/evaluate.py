@@ -9,12 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from labelmill.corpus import read_documents
-from labelmill.errors import GoldError
 from labelmill.eval.evaluation import Evaluation, evaluate
 from labelmill.eval.gold import ResolvedGold, resolve_gold
 from labelmill.eval.rankings import PADDING, Rankings
-from labelmill.records import Document
+from labelmill.pipelines.gold import GoldCorpus
 from labelmill.store import RankedLabels, Store
 from labelmill.store.reader import choose_run, read_ranked, read_taxonomy
 
@@ -65,7 +63,7 @@ class RunEvaluation:
 
 def evaluate_run(
     path: str | Path,
-    gold: Sequence[str | Path],
+    gold: Sequence[str | Path] | GoldCorpus,
     *,
     run: str | None = None,
     ks: Sequence[int] = (1, 5, 10, 50),
@@ -81,7 +79,8 @@ def evaluate_run(
 
     Args:
         path: The DuckDB file.
-        gold: Documents with gold labels, ids or unique names.
+        gold: Files of documents with gold labels, ids or unique names; or these read already, to which the names of
+            fields mean nothing any more.
         run: The run; the newest by default.
         ks: Depths of the ranking metrics.
         resamples: Resamples of the bootstrap.
@@ -97,32 +96,26 @@ def evaluate_run(
         name = choose_run(store, run)
         taxonomy = read_taxonomy(store, name)
         ranked = read_ranked(store, name, depth=max(ks))
-    items = list(read_documents(gold, id_field=id_field, text_field=text_field, labels_field=labels_field))
-    documents = [item for item in items if isinstance(item, Document)]
+    fields = {"id_field": id_field, "text_field": text_field, "labels_field": labels_field}
+    corpus = gold if isinstance(gold, GoldCorpus) else GoldCorpus.read(gold, **fields)
     met = {*ranked.documents, *ranked.failed}
-    known = [document for document in documents if document.id in met]
-    if not known:
-        raise GoldError(
-            f"none of the {len(documents)} documents with gold is in run {name!r}",
-            path=str(gold[0]),
-            remedy="Give the corpus that was labelled, and the same --id-field.",
-        )
+    known = corpus.met(met, name)
     resolved = resolve_gold(((document.id, document.labels) for document in known), taxonomy)
     evaluation = evaluate(
-        _rankings(ranked, resolved.documents), resolved.gold, n_labels=len(taxonomy), ks=ks, resamples=resamples
+        lay_out(ranked, resolved.documents), resolved.gold, n_labels=len(taxonomy), ks=ks, resamples=resamples
     )
     return RunEvaluation(
         run=name,
         evaluation=evaluation,
         gold=resolved,
-        documents_not_in_run=sum(1 for document in documents if document.labels and document.id not in met),
+        documents_not_in_run=corpus.without(met),
         documents_not_in_gold=len(met) - len(known),
-        gold_unreadable=len(items) - len(documents),
+        gold_unreadable=corpus.unreadable,
     )
 
 
-def _rankings(ranked: RankedLabels, documents: Sequence[str]) -> Rankings:
-    """Lay predictions out as one padded row per document, in the order of `documents`."""
+def lay_out(ranked: RankedLabels, documents: Sequence[str]) -> Rankings:
+    """Lay predictions out as one padded row per document, in the order of `documents`; a failed one gets no labels."""
     depth = int(ranked.ranks.max(initial=1))
     labels = np.full((len(ranked.documents) + 1, depth), PADDING, dtype=np.int32)
     selected = np.zeros(labels.shape, dtype=np.bool_)
