@@ -59,15 +59,27 @@ def assemble(
         spec=spec,
         taxonomy=taxonomy,
         retrieve=_retrieve(spec, Indexes(taxonomy, progress=progress), loaded),
-        infer=Infer(spec.task) if spec.infer != "windows" else None,
-        rank=_rank(spec),
+        infer=make_infer(spec),
+        rank=make_rank(spec),
     )
 
 
-def _rank(spec: ProgramSpec) -> Rank | PointwiseRank | None:
-    if spec.rank == "pointwise":
-        return PointwiseRank(spec.task)
-    return Rank(spec.task, spec.listed) if spec.rank == "listwise" else None
+def make_infer(spec: ProgramSpec) -> Infer | None:
+    """Word the Infer stage; None where no model takes part in it."""
+    infer = Infer(spec.task) if spec.infer != "windows" else None
+    if infer and "infer" in spec.prompts:
+        spec.prompts["infer"].apply(infer.predict)
+    return infer
+
+
+def make_rank(spec: ProgramSpec) -> Rank | PointwiseRank | None:
+    """Word the Rank stage; None where no model takes part in it."""
+    if spec.rank == "fusion":
+        return None
+    rank = PointwiseRank(spec.task) if spec.rank == "pointwise" else Rank(spec.task, spec.listed)
+    if "rank" in spec.prompts:
+        spec.prompts["rank"].apply(rank.predict)
+    return rank
 
 
 def _retrieve(spec: ProgramSpec, indexes: Indexes, embedders: Sequence[Embedder]) -> Retrieve:

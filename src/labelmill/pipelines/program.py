@@ -44,8 +44,8 @@ class Program:
         Made anew each time: an optimiser, or a user in a notebook, may have changed a prompt in place.
         """
         prompts = [stage.fingerprint() if stage else None for stage in (self.infer, self.rank)]
-        # The card is in the prompts' fingerprints, the embedders in Retrieve's: a server that moved changes no key.
-        spec = self.spec.model_dump(mode="json", exclude={"task", "embedders"})
+        # The wording is in the prompts' fingerprints, the embedders in Retrieve's: a server that moved changes no key.
+        spec = self.spec.model_dump(mode="json", exclude={"task", "prompts", "embedders"})
         return content_key(PROGRAM_VERSION, spec, self.taxonomy.key, self.retrieve.fingerprint, prompts)
 
     def queries(self, chunks: Sequence[str], phrases: Sequence[str]) -> Queries:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from labelmill.prompts.card import TaskCard
+from labelmill.prompts.compiled import PromptState, StageName
 
 InferKind = Literal["windows", "lm", "both"]
 RankKind = Literal["fusion", "listwise", "pointwise"]
@@ -24,6 +26,7 @@ class ProgramSpec(BaseModel):
         model: The language model's name at its server; empty where none takes part.
         embedders: Their specifications, one dense lane set each.
         task: The wording.
+        prompts: What an optimiser made of the wording, for the stages that it changed.
         candidates: Labels kept per document, and stored as its ranking.
         listed: Candidates that a model is shown, the best of the fusion.
         top_k: Size of the final set at most.
@@ -39,6 +42,7 @@ class ProgramSpec(BaseModel):
     model: str = ""
     embedders: tuple[str, ...] = Field(default=("minilm",), min_length=1)
     task: TaskCard = TaskCard()
+    prompts: Mapping[StageName, PromptState] = Field(default_factory=dict)
     candidates: int = Field(default=50, ge=1)
     listed: int = Field(default=20, ge=1)
     top_k: int = Field(default=5, ge=1)
