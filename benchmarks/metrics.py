@@ -15,7 +15,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.metrics import f1_score
 
-from labelmill.eval import Gold, Rankings, evaluate
+from labelmill.eval import Gold, Hierarchy, Rankings, evaluate
 from labelmill.eval.metrics import find_hits, score_rankings
 
 WIDTH = 50
@@ -31,6 +31,16 @@ def corpus(documents: int) -> tuple[Rankings, Gold]:
     gold = np.concatenate([ranked, generator.integers(0, LABELS, (documents, 2))], axis=1)
     selected = np.broadcast_to(np.arange(WIDTH) < 5, labels.shape)
     return Rankings(labels, selected), Gold.from_lists(gold.tolist())
+
+
+def hierarchy(labels: int) -> Hierarchy:
+    """Make a hierarchy in which labels have ten children on average and, now and then, two parents."""
+    generator = np.random.default_rng(1)
+    parents = [[place // 10] for place in range(labels)]
+    for place in generator.integers(11, labels, labels // 5).tolist():
+        parents[place].append(int(generator.integers(0, place)))
+    parents[0] = []
+    return Hierarchy.from_lists(parents)
 
 
 def seconds(act: Callable[[], object], repeat: int = 3) -> float:
@@ -89,7 +99,10 @@ def main() -> None:
     ours = seconds(lambda: evaluate(rankings, gold, n_labels=LABELS, ks=KS, resamples=1))
     theirs = seconds(lambda: sklearn_sets(rankings, gold), repeat=1)
     print(f"all metrics: {ours:.3f} s, scikit-learn's two F1 alone {theirs:.3f} s, ratio {theirs / ours:.1f}")
-    whole = seconds(lambda: evaluate(rankings, gold, n_labels=LABELS, ks=KS), repeat=1)
+    everything = {"hierarchy": hierarchy(100_000), "probabilities": np.full(rankings.labels.shape, 0.5)}
+    above = seconds(lambda: evaluate(rankings, gold, n_labels=100_000, ks=KS, resamples=1, **everything), repeat=1)
+    print(f"with a hierarchy of 100,000 labels and a calibration error: {above:.3f} s")
+    whole = seconds(lambda: evaluate(rankings, gold, n_labels=100_000, ks=KS, **everything), repeat=1)
     print(f"all with 1,000 resamples: {whole:.2f} s, scikit-learn 1,000 times, ratio {1000 * theirs / whole:.0f}")
 
 

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from labelmill.errors import GoldError, InputError
-from labelmill.eval import Evaluation, Gold, Rankings, evaluate, render
+from labelmill.eval import Evaluation, Gold, Hierarchy, Rankings, Shown, evaluate, render
 
 
 def small() -> Evaluation:
@@ -36,12 +36,17 @@ def test_the_dictionary_is_plain_json_with_counts_and_intervals():
         "documents_without_predictions",
         "labels",
         "labels_outside_taxonomy",
+        "labels_used",
+        "labels_in_taxonomy",
         "metrics",
     ]
     assert found["run"] == "first"
     assert list(found["metrics"]) == [
         *("p@1", "p@5", "r@1", "r@5", "rp@1", "rp@5", "ndcg@1", "ndcg@5"),
         *("micro_f1", "micro_precision", "micro_recall", "macro_f1", "macro_precision", "macro_recall"),
+        *("coverage", "set_size_mean", "set_size_median"),
+        *("psp@1", "psp@5", "psndcg@1", "psndcg@5"),
+        *("r@1_tail", "r@5_tail", "rp@1_tail", "rp@5_tail"),
     ]
     assert list(found["metrics"]["rp@5"]) == ["value", "low", "high"]
 
@@ -79,7 +84,7 @@ def test_the_table_shows_percent_with_intervals_and_what_was_counted():
     text = console.file.getvalue()
     interval = small().metrics["ndcg@5"]
     assert f"{100 * interval.low:.1f} to {100 * interval.high:.1f}" in text
-    for expected in ("nDCG@5", "micro F1", "macro recall", "RP@1", "50.0"):
+    for expected in ("nDCG@5", "micro F1", "RP@1", "RP@5 tail", "50.0", "labels used, of 4: 2"):
         assert expected in text
     for expected in (
         "documents: 3",
@@ -92,4 +97,60 @@ def test_the_table_shows_percent_with_intervals_and_what_was_counted():
 
 def test_the_table_says_nothing_of_what_did_not_happen():
     evaluation = evaluate(Rankings.from_lists([[0]], [[True]]), Gold.from_lists([[0]]), n_labels=1, resamples=5)
-    assert render(evaluation).caption == "documents: 1\ngold labels: 1"
+    assert render(evaluation).caption == "documents: 1\ngold labels: 1\nlabels used, of 1: 1"
+
+
+def everything() -> Evaluation:
+    """Two documents with a hierarchy and with probabilities."""
+    rankings = Rankings.from_lists([[0, 1], [2, 3]], [[True, False], [True, True]])
+    hierarchy = Hierarchy.from_lists([[1], [], [1], [2]])
+    return evaluate(
+        rankings,
+        Gold.from_lists([[0], [3, 1]]),
+        n_labels=4,
+        ks=(1, 5, 20),
+        resamples=20,
+        hierarchy=hierarchy,
+        probabilities=np.array([[0.9, 0.2], [0.6, 0.6]]),
+    )
+
+
+def test_every_metric_is_in_one_group_and_all_groups_show_all():
+    """Nothing that is measured is unreachable from the table, and nothing is shown twice."""
+    evaluation = everything()
+    groups = [kind for kind in Shown if kind not in {Shown.main, Shown.all}]
+    rows = {kind: render(evaluation, kind).row_count for kind in Shown}
+    assert all(rows[kind] > 1 for kind in groups)
+    assert sum(rows[kind] - 1 for kind in groups) == len(evaluation.metrics)
+    assert rows[Shown.all] == sum(rows[kind] for kind in groups) > rows[Shown.main]
+
+
+def test_the_table_names_metrics_as_people_do():
+    console = Console(width=80, file=io.StringIO())
+    console.print(render(everything(), Shown.all))
+    for expected in (
+        "PSnDCG@20",
+        "hierarchical F1",
+        "near precision",
+        "calibration error@10",
+        "labels per document, median",
+    ):
+        assert expected in console.file.getvalue()
+
+
+def test_labels_used_are_those_of_the_final_sets():
+    assert (everything().labels_used, everything().labels_in_taxonomy) == (3, 4)
+
+
+def test_the_calibration_error_is_that_of_the_first_candidates():
+    """One bin per distinct probability here: gaps of 0.1, 0.2 and, for two at 0.6 of which one is right, 0.2 in all."""
+    assert everything().metrics["ece@10"].value == pytest.approx((0.1 + 0.2 + 0.2) / 4)
+
+
+def test_sizes_of_final_sets_are_no_fractions():
+    """Their intervals are not cut at 1."""
+    rankings = Rankings.from_lists([[0, 1, 2], [0], [1, 2], [3]], [[True] * 3, [False], [True] * 2, [True]])
+    metrics = evaluate(rankings, Gold.from_lists([[0]] * 4), n_labels=4, resamples=200).metrics
+    assert (metrics["set_size_mean"].value, metrics["set_size_median"].value) == (1.5, 1.5)
+    assert metrics["set_size_mean"].high > 2
+    assert metrics["coverage"].value == pytest.approx(3 / 4)

@@ -30,7 +30,11 @@ def measure(documents: int, seed: int = 0, resamples: int = 400) -> Evaluation:
 def test_intervals_contain_the_value_and_shrink_with_more_documents():
     """Sixteen times the documents give a quarter of the width; averages over labels gain less, as new labels turn up."""
     few, many = measure(300).metrics, measure(4800).metrics
+    constant = {"coverage", "set_size_median"}
     for name, interval in few.items():
+        if name in constant:
+            assert interval.low == interval.value == interval.high, name
+            continue
         assert interval.low < interval.value < interval.high, name
         assert many[name].low < many[name].value < many[name].high, name
         share = (many[name].high - many[name].low) / (interval.high - interval.low)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,21 @@ from labelmill.cli import options
 from labelmill.cli.console import duration, put, put_json, put_table, say
 
 if TYPE_CHECKING:
+    from labelmill.eval.ledger import Ledger
+    from labelmill.pipelines.gold import GoldCorpus
     from labelmill.store import RunSummary
+
+
+class MetricsChoice(StrEnum):
+    """Groups of metrics, as `labelmill.eval.Shown` has them."""
+
+    main = "main"
+    all = "all"
+    ranking = "ranking"
+    sets = "sets"
+    tail = "tail"
+    hierarchy = "hierarchy"
+    calibration = "calibration"
 
 
 def evaluate(
@@ -20,6 +35,13 @@ def evaluate(
     run: options.Run = None,
     k: Annotated[list[int] | None, typer.Option("-k", min=1, help="Depths of the ranking metrics.")] = None,
     resamples: Annotated[int, typer.Option(min=1, help="Resamples of the bootstrap.")] = 1000,
+    metrics: Annotated[MetricsChoice, typer.Option(help="What to show; --json gives all.")] = MetricsChoice.main,
+    frequencies: Annotated[
+        list[Path] | None,
+        typer.Option(help="Documents with gold labels that say which labels are rare. Default: those of --gold."),
+    ] = None,
+    ledger: Annotated[bool, typer.Option("--ledger", help="Say at which stage each gold label was lost.")] = False,
+    worst: Annotated[int, typer.Option(min=0, help="Labels and documents that lost most, to show with --ledger.")] = 10,
     id_field: options.IdField = "id",
     text_field: options.TextField = "text",
     labels_field: options.LabelsField = "labels",
@@ -29,26 +51,39 @@ def evaluate(
 
     Example: labelmill eval runs.duckdb --gold ads.jsonl
     """
-    from labelmill.eval.table import render
+    from labelmill.eval import Shown, render
+    from labelmill.eval.ledger_table import render_ledger
     from labelmill.pipelines.evaluate import evaluate_run
+    from labelmill.pipelines.gold import GoldCorpus
 
+    corpus = GoldCorpus.read(gold, id_field=id_field, text_field=text_field, labels_field=labels_field)
     result = evaluate_run(
         runs_file,
-        gold,
+        corpus,
         run=run,
         ks=k or (1, 5, 10, 50),
         resamples=resamples,
+        frequencies=frequencies or (),
         id_field=id_field,
         text_field=text_field,
         labels_field=labels_field,
     )
     for warning in result.warnings:
         say(f"Note: {warning}.")
+    book = _ledger(runs_file, corpus, result.run) if ledger else None
     if as_json:
-        put_json(result.as_dict())
+        put_json(result.as_dict() | ({"ledger": book.as_dict(worst)} if book else {}))
     else:
         put(f"Run {result.run}")
-        put_table(render(result.evaluation))
+        put_table(render(result.evaluation, Shown(metrics.value)))
+        for table in render_ledger(book, worst) if book else ():
+            put_table(table)
+
+
+def _ledger(runs_file: Path, gold: GoldCorpus, run: str) -> Ledger:
+    from labelmill.pipelines.ledger import ledger_of_run
+
+    return ledger_of_run(runs_file, gold, run=run)
 
 
 def export(

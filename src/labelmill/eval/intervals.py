@@ -27,7 +27,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A metric and its 95% interval, as fractions from 0 to 1.
+    """A metric and its 95% interval: fractions from 0 to 1, but for the sizes of final sets.
 
     Attributes:
         value: The metric over all documents, each once.
@@ -66,8 +66,9 @@ def bootstrap(
     if resamples < 1:
         raise InputError(f"{resamples} bootstrap resamples give no interval", remedy="Ask for at least 1.")
     once = np.ones((1, documents))
+    ceilings = np.concatenate([np.full(len(statistic.names), statistic.ceiling) for statistic in statistics])
     # A weighted mean of ones can come out one part in 10^16 above 1.
-    values = np.clip(np.concatenate([statistic(once) for statistic in statistics], axis=1)[0], 0.0, 1.0)
+    values = np.clip(np.concatenate([statistic(once) for statistic in statistics], axis=1)[0], 0.0, ceilings)
     widest = max(statistic.width for statistic in statistics)
     batch = max(1, cells // max(documents, widest))
     samples = np.concatenate(
@@ -76,13 +77,23 @@ def bootstrap(
             for weights in _draw(documents, resamples, batch, seed)
         ]
     )
-    centred = samples - samples.mean(axis=0) + values
-    low, high = np.clip(np.quantile(centred, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0), 0.0, 1.0)
+    low, high = np.clip(_spread(samples, values), 0.0, ceilings)
     names = [name for statistic in statistics for name in statistic.names]
     return {
         name: Interval(float(value), float(lowest), float(highest))
         for name, value, lowest, highest in zip(names, values, low, high, strict=True)
     }
+
+
+def _spread(samples: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute both ends of the interval, shape (2, metrics); resamples that say nothing of a metric are left out."""
+    bounds = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+    silent = np.isnan(samples)
+    if not silent.any():
+        return np.asarray(np.quantile(samples - samples.mean(axis=0) + values, bounds, axis=0))
+    # Where no resample says anything, the value itself is all there is.
+    samples = np.where(silent.all(axis=0), values, samples)
+    return np.asarray(np.nanquantile(samples - np.nanmean(samples, axis=0) + values, bounds, axis=0))
 
 
 def _draw(documents: int, resamples: int, batch: int, seed: int) -> Iterator[NDArray[np.float64]]:

@@ -29,8 +29,16 @@ class Statistic(Protocol):
         """How many numbers it holds per row of weights, for bounding memory."""
         ...
 
+    @property
+    def ceiling(self) -> float:
+        """The largest value that its metrics can have: 1 for fractions."""
+        ...
+
     def __call__(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Compute the metrics, shape (b, len(names)), for weights of shape (b, D)."""
+        """Compute the metrics, shape (b, len(names)), for weights of shape (b, D).
+
+        NaN stands where a resample has nothing to say, for example no document with a rare label.
+        """
         ...
 
 
@@ -88,6 +96,8 @@ class Means:
         values: What each document scores, shape (D, len(names)).
     """
 
+    ceiling: ClassVar[float] = 1.0
+
     names: tuple[str, ...]
     values: NDArray[np.float64]
 
@@ -116,6 +126,7 @@ class MicroScores:
 
     names: ClassVar[tuple[str, ...]] = ("micro_f1", "micro_precision", "micro_recall")
     width: ClassVar[int] = 3
+    ceiling: ClassVar[float] = 1.0
 
     counts: NDArray[np.float64]
 
@@ -147,6 +158,7 @@ class MacroScores:
     """
 
     names: ClassVar[tuple[str, ...]] = ("macro_f1", "macro_precision", "macro_recall")
+    ceiling: ClassVar[float] = 1.0
 
     right: Any
     chosen: Any

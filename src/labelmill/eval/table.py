@@ -1,20 +1,36 @@
-"""An evaluation for a person: one row per metric, in percent, with its interval."""
+"""An evaluation for a person: the metrics by group, in percent, with their intervals."""
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from labelmill.eval.evaluation import Evaluation
+from labelmill.eval.groups import TITLES, Shown, choose
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-_NAMES = {"p": "P", "r": "R", "rp": "RP", "ndcg": "nDCG", "f1": "F1"}
+_NAMES = {
+    "p": "P",
+    "r": "R",
+    "rp": "RP",
+    "ndcg": "nDCG",
+    "f1": "F1",
+    "psp": "PSP",
+    "psndcg": "PSnDCG",
+    "ece": "calibration error",
+    "hp": "hierarchical precision",
+    "hr": "hierarchical recall",
+    "hf1": "hierarchical F1",
+}
+_SIZE = "set_size_"
 
 
-def render(evaluation: Evaluation) -> Table:
-    """Lay an evaluation out as a table: percent with one decimal, 95% intervals, and what was counted below it."""
+def render(evaluation: Evaluation, shown: Shown = Shown.main) -> Table:
+    """Lay an evaluation out as a table, one section per group of metrics.
+
+    Percent with one decimal, labels per document as they are, 95% intervals, and what was counted below.
+    """
     from rich import box
     from rich.table import Table
 
@@ -22,32 +38,30 @@ def render(evaluation: Evaluation) -> Table:
     table.add_column("metric")
     table.add_column("%", justify="right")
     table.add_column("95% interval", justify="right")
-    for _, names in groupby(evaluation.metrics, key=_family):
+    for kind, names in choose(evaluation.metrics, shown).items():
+        table.add_row(f"[dim]{TITLES[kind]}[/dim]")
         for name in names:
             interval = evaluation.metrics[name]
-            table.add_row(
-                _title(name), _percent(interval.value), f"{_percent(interval.low)} to {_percent(interval.high)}"
-            )
+            value, low, high = (_number(name, number) for number in (interval.value, interval.low, interval.high))
+            table.add_row(title(name), value, f"{low} to {high}")
         table.add_section()
     return table
 
 
-def _family(name: str) -> str:
-    """Group ``rp@1`` with ``rp@5``, and ``micro_f1`` with ``micro_recall``."""
-    return name.partition("@")[0] if "@" in name else name.partition("_")[0]
+def title(name: str) -> str:
+    """Write a metric as papers do: ``nDCG@5``, ``micro F1``, ``RP@10 tail``."""
+    metric, at, rest = name.partition("@")
+    if at:
+        depth, _, side = rest.partition("_")
+        return f"{_NAMES[metric]}@{depth} {side}".rstrip()
+    if name.startswith(_SIZE):
+        return f"labels per document, {name.removeprefix(_SIZE)}"
+    return " ".join(_NAMES.get(word, word) for word in name.split("_"))
 
 
-def _title(name: str) -> str:
-    """Write a metric as papers do: ``nDCG@5``, ``micro F1``."""
-    if "@" in name:
-        metric, _, k = name.partition("@")
-        return f"{_NAMES[metric]}@{k}"
-    average, _, metric = name.partition("_")
-    return f"{average} {_NAMES.get(metric, metric)}"
-
-
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.1f}"
+def _number(name: str, value: float) -> str:
+    """Write a fraction as percent, and a number of labels as it is."""
+    return f"{value:.1f}" if name.startswith(_SIZE) else f"{100 * value:.1f}"
 
 
 def _caption(evaluation: Evaluation) -> str:
@@ -58,5 +72,6 @@ def _caption(evaluation: Evaluation) -> str:
         ("documents without predictions, zero", evaluation.documents_without_predictions),
         ("gold labels", evaluation.labels),
         ("gold labels outside the taxonomy, missed", evaluation.labels_outside_taxonomy),
+        (f"labels used, of {evaluation.labels_in_taxonomy:,}", evaluation.labels_used),
     ]
     return "\n".join(f"{what}: {count:,}" for what, count in lines if count)

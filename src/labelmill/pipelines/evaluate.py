@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from labelmill.eval.confidence import DEPTH
 from labelmill.eval.evaluation import Evaluation, evaluate
 from labelmill.eval.gold import ResolvedGold, resolve_gold
-from labelmill.eval.rankings import PADDING, Rankings
+from labelmill.eval.hierarchy import Hierarchy
+from labelmill.eval.propensity import Frequencies
+from labelmill.eval.rankings import PADDING, Gold, Rankings
+from labelmill.pipelines.confidence import are_probabilities, claims_probabilities
 from labelmill.pipelines.gold import GoldCorpus
 from labelmill.store import RankedLabels, Store
 from labelmill.store.reader import choose_run, read_ranked, read_taxonomy
+from labelmill.store.standings import read_program
+from labelmill.taxonomy import Taxonomy
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,7 @@ def evaluate_run(
     run: str | None = None,
     ks: Sequence[int] = (1, 5, 10, 50),
     resamples: int = 1000,
+    frequencies: Sequence[str | Path] = (),
     id_field: str = "id",
     text_field: str = "text",
     labels_field: str = "labels",
@@ -84,6 +93,8 @@ def evaluate_run(
         run: The run; the newest by default.
         ks: Depths of the ranking metrics.
         resamples: Resamples of the bootstrap.
+        frequencies: Documents with gold labels, such as training data, that say how frequent labels are; by default the
+            gold itself does.
         id_field: What the gold corpus calls a document's id.
         text_field: What it calls the text.
         labels_field: What it calls the gold labels.
@@ -95,14 +106,22 @@ def evaluate_run(
     with Store(path) as store:
         name = choose_run(store, run)
         taxonomy = read_taxonomy(store, name)
-        ranked = read_ranked(store, name, depth=max(ks))
+        ranked = read_ranked(store, name, depth=max(*ks, DEPTH))
+        program = read_program(store, name)
     fields = {"id_field": id_field, "text_field": text_field, "labels_field": labels_field}
     corpus = gold if isinstance(gold, GoldCorpus) else GoldCorpus.read(gold, **fields)
     met = {*ranked.documents, *ranked.failed}
     known = corpus.met(met, name)
     resolved = resolve_gold(((document.id, document.labels) for document in known), taxonomy)
     evaluation = evaluate(
-        lay_out(ranked, resolved.documents), resolved.gold, n_labels=len(taxonomy), ks=ks, resamples=resamples
+        lay_out(ranked, resolved.documents),
+        resolved.gold,
+        n_labels=len(taxonomy),
+        ks=ks,
+        resamples=resamples,
+        hierarchy=Hierarchy.of(taxonomy),
+        frequencies=_count(GoldCorpus.read(frequencies, **fields), taxonomy) if frequencies else None,
+        probabilities=_probabilities(ranked, resolved.documents) if claims_probabilities(program) else None,
     )
     return RunEvaluation(
         run=name,
@@ -121,7 +140,27 @@ def lay_out(ranked: RankedLabels, documents: Sequence[str]) -> Rankings:
     selected = np.zeros(labels.shape, dtype=np.bool_)
     labels[ranked.rows, ranked.ranks - 1] = ranked.labels
     selected[ranked.rows, ranked.ranks - 1] = ranked.selected
-    # The last row stays empty: it stands for every document that failed.
-    places = {document: row for row, document in enumerate(ranked.documents)}
-    rows = [places.get(document, len(ranked.documents)) for document in documents]
+    rows = _rows(ranked, documents)
     return Rankings(labels[rows], selected[rows])
+
+
+def _probabilities(ranked: RankedLabels, documents: Sequence[str]) -> NDArray[np.float64] | None:
+    """Lay scores out like `lay_out` does labels; None where one of the first is no probability."""
+    if not are_probabilities(ranked.scores[ranked.ranks <= DEPTH]):
+        return None
+    scores = np.zeros((len(ranked.documents) + 1, int(ranked.ranks.max(initial=1))))
+    scores[ranked.rows, ranked.ranks - 1] = ranked.scores
+    return scores[_rows(ranked, documents)]
+
+
+def _rows(ranked: RankedLabels, documents: Sequence[str]) -> list[int]:
+    """Find each document's row; the one after the last stays empty and stands for every document that failed."""
+    places = {document: row for row, document in enumerate(ranked.documents)}
+    return [places.get(document, len(ranked.documents)) for document in documents]
+
+
+def _count(corpus: GoldCorpus, taxonomy: Taxonomy) -> Frequencies:
+    """Count the labels of another corpus; what the taxonomy lacks has no number that both corpora share."""
+    gold = resolve_gold(((document.id, document.labels) for document in corpus.documents), taxonomy).gold
+    known = [gold.labels[a:b] for a, b in pairwise(gold.indptr)]
+    return Frequencies.of(Gold.from_lists(labels[labels > PADDING].tolist() for labels in known))

@@ -28,6 +28,7 @@ class RankedLabels:
         labels: Position in the taxonomy, int32, shape (n,).
         ranks: From 1, int32, shape (n,).
         selected: Whether in the final set, bool, shape (n,).
+        scores: float64, shape (n,).
     """
 
     documents: list[str]
@@ -36,6 +37,7 @@ class RankedLabels:
     labels: NDArray[np.int32]
     ranks: NDArray[np.int32]
     selected: NDArray[np.bool_]
+    scores: NDArray[np.float64]
 
 
 def run_names(store: Store) -> list[str]:
@@ -101,6 +103,7 @@ def read_ranked(store: Store, run: str, *, depth: int) -> RankedLabels:
         np.asarray(columns["position"], dtype=np.int32),
         np.asarray(columns["rank"], dtype=np.int32),
         np.asarray(columns["selected"], dtype=np.bool_),
+        np.asarray(columns["score"], dtype=np.float64),
     )
 
 
@@ -178,7 +181,7 @@ _LONG = (
 _RANKED = (
     "WITH done AS (SELECT document, row_number() OVER (ORDER BY document) - 1 AS row FROM documents WHERE run = $run), "
     "known AS (SELECT label, position FROM labels WHERE taxonomy = (SELECT taxonomy FROM runs WHERE run = $run)) "
-    "SELECT row, position, rank, selected FROM predictions JOIN done USING (document) JOIN known USING (label) "
+    "SELECT row, position, rank, selected, score FROM predictions JOIN done USING (document) JOIN known USING (label) "
     "WHERE run = $run AND (rank <= $depth OR selected) ORDER BY row, rank"
 )
 
