@@ -99,3 +99,12 @@ def test_one_chunk_keeps_its_order_and_more_chunks_count_more():
     assert merge_rankings([[4, 0], [1, 0], [1]]) == [1, 0, 4]
     assert merge_rankings([[7], [3], []]) == [3, 7]
     assert merge_rankings([]) == []
+
+
+@given(candidates=CANDIDATES, thresholds=st.lists(st.floats(0, 2), min_size=30, max_size=30))
+def test_a_label_is_held_to_its_own_threshold(candidates, thresholds):
+    """A threshold per position of the taxonomy selects as so many runs with one threshold each."""
+    found = decide(TAXONOMY, candidates, top_k=3, threshold=thresholds.__getitem__)
+    for candidate, prediction in zip(candidates, found, strict=True):
+        alone = decide(TAXONOMY, candidates, top_k=3, threshold=thresholds[candidate.label])
+        assert prediction == alone[prediction.rank - 1]

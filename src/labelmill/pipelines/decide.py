@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from labelmill.records import Candidate, Prediction
 from labelmill.taxonomy import Taxonomy
 
 _BELOW_ALL = -1e-6
 """A probability may be 0: what was not judged scores less."""
+
+Threshold = float | Callable[[int], float] | None
+"""Least score of a label of the final set: one for all, or one per label's position in the taxonomy; None for none."""
 
 
 def decide(
@@ -18,7 +21,7 @@ def decide(
     *,
     probabilities: Sequence[float] | None = None,
     top_k: int,
-    threshold: float | None = None,
+    threshold: Threshold = None,
 ) -> list[Prediction]:
     """Order a document's candidates and select its final set. Scores never rise with the rank.
 
@@ -33,7 +36,7 @@ def decide(
         chosen: Indexes into `candidates`, the best first; None where listwise Rank was not asked.
         probabilities: Of the first candidates; None where pointwise Rank was not asked.
         top_k: Size of the final set at most.
-        threshold: Least score of the final set; None for none.
+        threshold: Least score of the final set, for example ``decision.thresholds(ids).item`` of a learned decision.
     """
     if probabilities is not None:
         scored = _by_probability(candidates, probabilities)
@@ -51,13 +54,19 @@ def decide(
                 name=label.name,
                 rank=rank,
                 score=score,
-                selected=rank <= min(top_k, selectable) and (threshold is None or score >= threshold),
+                selected=rank <= min(top_k, selectable) and _passes(threshold, candidate.label, score),
                 retrieval_rank=index + 1,
                 evidence=candidate.evidence,
                 retrieval_score=candidate.score,
             )
         )
     return predictions
+
+
+def _passes(threshold: Threshold, label: int, score: float) -> bool:
+    if threshold is None:
+        return True
+    return score >= (threshold(label) if callable(threshold) else threshold)
 
 
 def _by_choice(candidates: Sequence[Candidate], chosen: Sequence[int]) -> Iterator[tuple[int, float]]:
