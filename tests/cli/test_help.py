@@ -31,6 +31,7 @@ def test_these_are_the_commands():
         "plan",
         "serve",
         "eval",
+        "compare",
         "export",
         "runs",
         "status",

@@ -44,20 +44,21 @@ class GoldCorpus:
         documents = tuple(item for item in items if isinstance(item, Document))
         return cls(documents, len(items) - len(documents), str(paths[0]))
 
-    def met(self, ids: Collection[str], run: str) -> list[Document]:
-        """Keep the documents that a run has done or failed.
+    def met(self, ids: Collection[str], *runs: str) -> list[Document]:
+        """Keep the documents that a run has done or failed, or that each of several runs has.
 
         Args:
             ids: The ids that it has.
-            run: Its name, for the message.
+            runs: Its name or theirs, for the message.
 
         Raises:
             GoldError: There is not one.
         """
         if known := [document for document in self.documents if document.id in ids]:
             return known
+        where = " and in ".join(f"run {run!r}" for run in runs)
         raise GoldError(
-            f"none of the {len(self.documents)} documents with gold is in run {run!r}",
+            f"none of the {len(self.documents)} documents with gold is in {where}",
             path=self.source or None,
             remedy="Give the corpus that was labelled, and the same --id-field.",
         )
