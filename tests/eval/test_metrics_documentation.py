@@ -14,7 +14,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 def test_the_page_names_exactly_the_metrics_that_there_are():
     """By the names that JSON has, with k for the depth."""
-    page = PAGE.read_text(encoding="utf-8")
+    page, _, _ = PAGE.read_text(encoding="utf-8").partition("## Gold outside the taxonomy")
     rankings = Rankings.from_lists([[0, 1], [1, 0], [0, 1]], [[True, False]] * 3)
     found = evaluate(
         rankings,

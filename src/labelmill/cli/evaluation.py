@@ -10,6 +10,7 @@ import typer
 
 from labelmill.cli import options
 from labelmill.cli.console import duration, put, put_json, put_table, say
+from labelmill.errors import InputError
 
 if TYPE_CHECKING:
     from labelmill.eval.ledger import Ledger
@@ -42,6 +43,11 @@ def evaluate(
     ] = None,
     ledger: Annotated[bool, typer.Option("--ledger", help="Say at which stage each gold label was lost.")] = False,
     worst: Annotated[int, typer.Option(min=0, help="Labels and documents that lost most, to show with --ledger.")] = 10,
+    suspects: Annotated[
+        int | None,
+        typer.Option(min=1, help="List this many gold labels that are probably wrong, and as many missing ones."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the suspects for review: .jsonl or .csv.")] = None,
     id_field: options.IdField = "id",
     text_field: options.TextField = "text",
     labels_field: options.LabelsField = "labels",
@@ -57,6 +63,11 @@ def evaluate(
     from labelmill.pipelines.gold import GoldCorpus
 
     corpus = GoldCorpus.read(gold, id_field=id_field, text_field=text_field, labels_field=labels_field)
+    if out is not None and suspects is None:
+        raise InputError("--out is for suspects", remedy="Give --suspects N as well.")
+    if suspects is not None:
+        _suspects(runs_file, corpus, run, suspects, out, as_json=as_json)
+        return
     result = evaluate_run(
         runs_file,
         corpus,
@@ -78,6 +89,15 @@ def evaluate(
         put_table(render(result.evaluation, Shown(metrics.value)))
         for table in render_ledger(book, worst) if book else ():
             put_table(table)
+
+
+def _suspects(
+    runs_file: Path, gold: GoldCorpus, run: str | None, count: int, out: Path | None, *, as_json: bool
+) -> None:
+    from labelmill.cli.suspects import show
+    from labelmill.pipelines.suspects import suspects_of_run
+
+    show(suspects_of_run(runs_file, gold, run=run, count=count), out=out, as_json=as_json)
 
 
 def _ledger(runs_file: Path, gold: GoldCorpus, run: str) -> Ledger:

@@ -1,0 +1,73 @@
+"""``labelmill eval --suspects``: the table, the JSON and the review file."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labelmill.cli.console import put, put_json, put_table, say
+from labelmill.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from labelmill.pipelines.suspects import Suspect, Suspects
+
+
+def show(found: Suspects, *, out: Path | None, as_json: bool) -> None:
+    """Print suspects, and write them to a file for review where one is given."""
+    for note in found.notes:
+        say(f"Note: {note}.")
+    if out is not None:
+        write([*found.wrong, *found.missing], out)
+        say(f"Wrote {len(found.wrong) + len(found.missing):,} suspects to {out}.")
+    if as_json:
+        put_json(found.as_dict())
+        return
+    put(f"Run {found.run}: {found.gold_labels:,} gold labels of {found.documents:,} documents")
+    put_table(_table("gold, probably wrong", found.wrong))
+    put_table(_table("not gold, probably missing", found.missing))
+
+
+def write(suspects: Sequence[Suspect], target: Path) -> None:
+    """Write one row per suspect, with an empty ``verdict`` for the reviewer.
+
+    Raises:
+        InputError: The file's suffix is none of these, or it cannot be written.
+    """
+    from labelmill.pipelines.suspects import Suspect
+
+    rows = [asdict(one) | {"verdict": ""} for one in suspects]
+    if target.suffix not in {".jsonl", ".csv"}:
+        raise InputError(f"unknown format {target.suffix!r}", path=target, remedy="Use .jsonl or .csv.")
+    try:
+        with target.open("w", encoding="utf-8", newline="") as file:
+            if target.suffix == ".jsonl":
+                file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            else:
+                writer = csv.DictWriter(file, [*(field.name for field in fields(Suspect)), "verdict"])
+                writer.writeheader()
+                writer.writerows(rows)
+    except OSError as error:
+        raise InputError(f"cannot write: {error.strerror}", path=target, remedy="Name another file.") from None
+
+
+def _table(title: str, suspects: Sequence[Suspect]) -> Table:
+    from rich import box
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    numbers = [Column(name, justify="right") for name in ("score", "usual", "rank")]
+    judged = any(one.judged is not None for one in suspects)
+    columns = [*numbers, *([Column("judged", justify="right")] if judged else [])]
+    table = Table("document", Column("label", no_wrap=False), *columns, "text", box=box.SIMPLE, title=title)
+    for one in suspects:
+        verdict = ["" if one.judged is None else f"{one.judged:.2f}"] if judged else []
+        cells = [f"{one.score:.2f}", f"{one.threshold:.2f}", "" if one.rank is None else str(one.rank), *verdict]
+        # Text, because a name or a document may hold what rich takes for markup.
+        table.add_row(Text(one.document), Text(f"{one.name} ({one.label})"), *cells, Text(one.excerpt))
+    return table
