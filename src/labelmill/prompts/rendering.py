@@ -17,6 +17,7 @@ import dspy
 from dspy.adapters.json_adapter import _get_structured_outputs_response_format
 from dspy.adapters.types.base_type import CUSTOM_TYPE_START_IDENTIFIER
 from dspy.clients.legacy_requests import _strict_json_schema
+from pydantic import BaseModel
 
 from labelmill.prompts.adapter import ADAPTER
 from labelmill.prompts.signatures import PROMPT_VERSION
@@ -89,7 +90,11 @@ def encode(body: Mapping[str, Any]) -> bytes:
 
 def response_format(signature: type[dspy.Signature]) -> dict[str, Any]:
     """Build the JSON schema of the signature's outputs, in the form that DSPy sends."""
-    model = _get_structured_outputs_response_format(signature, use_native_function_calling=False)
+    return answer_format(_get_structured_outputs_response_format(signature, use_native_function_calling=False))
+
+
+def answer_format(model: type[BaseModel]) -> dict[str, Any]:
+    """Build the JSON schema of an answer from DSPy's model of it."""
     schema = _strict_json_schema(model.model_json_schema())
     return {"type": "json_schema", "json_schema": {"name": model.__name__, "schema": schema, "strict": True}}
 
