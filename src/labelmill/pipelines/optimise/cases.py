@@ -112,12 +112,14 @@ def make_cases(program: Program, documents: Sequence[Document]) -> list[Case]:
 
 
 def _shown(program: Program, case: Case) -> tuple[str, tuple[int, ...]]:
-    """Choose the piece to show, and the labels that it supports; the first of equals."""
+    """Choose the piece to show, by the summed reciprocal ranks of its gold labels, and the labels that it supports."""
     if len(case.pieces) == 1:
         return case.pieces[0], case.known
     queries = [program.queries([piece], ()) for piece in case.pieces]
     found = program.retrieve.retrieve(queries, min(program.spec.listed, 2 * len(case.known)))
-    retrieved = [{candidate.label for candidate in candidates} for candidates in found]
-    supported = [tuple(label for label in case.known if label in labels) for labels in retrieved]
-    best = max(range(len(case.pieces)), key=lambda place: (len(supported[place]), -place))
-    return case.pieces[best], supported[best]
+    ranks = [
+        {candidate.label: rank for rank, candidate in enumerate(candidates, start=1) if candidate.label in case.known}
+        for candidates in found
+    ]
+    best = max(range(len(case.pieces)), key=lambda place: (sum(1 / rank for rank in ranks[place].values()), -place))
+    return case.pieces[best], tuple(label for label in case.known if label in ranks[best])

@@ -125,14 +125,13 @@ class Mipro:
     trials: int = 10
     name: str = "mipro"
 
-    def compile(self, module: StageModule, gold: Gold) -> StageModule:
-        """Make instructions and demonstrations, and try pairs.
-
-        Raises:
-            MissingExtraError: Optuna is not installed.
-        """
+    def __post_init__(self) -> None:
+        """Raise `MissingExtraError` where Optuna is not installed: before anything is asked."""
         if find_spec("optuna") is None:
             raise MissingExtraError("the optimiser 'mipro'", "tune")
+
+    def compile(self, module: StageModule, gold: Gold) -> StageModule:
+        """Make instructions and demonstrations, and try pairs."""
         optimiser = dspy.MIPROv2(
             metric=gold.judge,
             metric_threshold=gold.usual,
@@ -208,6 +207,7 @@ def find_optimiser(name: str) -> PromptOptimiser:
 
     Raises:
         InputError: There is none of this name.
+        MissingExtraError: It needs a package that is not installed.
     """
     if name not in OPTIMISERS:
         raise InputError(f"no optimiser is called {name!r}", remedy=f"Give one of {', '.join(OPTIMISERS)}.")
