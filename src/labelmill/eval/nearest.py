@@ -71,50 +71,95 @@ def _nearest(asked: Sequence[Asked]) -> list[Nearest]:
     of_label = np.array([groups.setdefault(id(queries), len(groups)) for _, queries in asked])
     distinct = list({id(queries): queries for _, queries in asked}.values())
     queries = [query for group in distinct for query in group]
-    names = [name for texts, _ in asked for name in texts]
-    if not queries or not names:
-        return [Nearest()] * len(asked)
     owners = np.repeat(np.arange(len(asked)), [len(texts) for texts, _ in asked])
     query_groups = np.repeat(np.arange(len(distinct)), [len(group) for group in distinct])
-    product = _compare(_grams(names), of_label[owners], _grams(queries), query_groups).tocoo()
-    similarities = np.round(product.data, 6)  # noise in the last bits should order nothing
+    names = _Texts.of([name for texts, _ in asked for name in texts], of_label[owners])
+    product = names.cosines(_Texts.of(queries, query_groups))
+    similarities = np.minimum(np.round(product.data, 6), 1.0)  # noise in the last bits should order nothing
     order = np.lexsort((product.col, -similarities, owners[product.row]))
     found, first = np.unique(owners[product.row][order], return_index=True)
     nearest = [Nearest()] * len(asked)
     for label, place in zip(found.tolist(), order[first].tolist(), strict=True):
-        nearest[label] = Nearest(queries[product.col[place]], min(1.0, round(float(similarities[place]), 6)))
+        nearest[label] = Nearest(queries[product.col[place]], float(similarities[place]))
     return nearest
 
 
-def _compare(names: Any, name_groups: NDArray[np.intp], queries: Any, query_groups: NDArray[np.intp]) -> Any:
-    """Multiply names with the queries of their own group; CSR, shape (names, queries).
+@dataclass(frozen=True, slots=True, eq=False)
+class _Texts:
+    """Texts as sums of their words: n-grams do not cross words, and the windows of a document share all of theirs.
 
-    One product does it for all groups, as a column stands for a group and an n-gram together.
+    Attributes:
+        words: How often a text has each word of its group; CSR, shape (texts, words).
+        grams: How often a word has each n-gram; CSR, shape (words, n-grams).
+        groups: The group of each word, shape (words,).
     """
+
+    words: Any
+    grams: Any
+    groups: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, texts: Sequence[str], groups: NDArray[np.intp]) -> _Texts:
+        """Split texts into words; those of different groups have none in common."""
+        from scipy import sparse
+
+        split = [text.lower().split() for text in texts]
+        places: dict[tuple[int, str], int] = {}
+        columns = [
+            places.setdefault((group, word), len(places))
+            for group, words in zip(groups.tolist(), split, strict=True)
+            for word in words
+        ]
+        starts = np.cumsum([0, *map(len, split)])
+        counts = sparse.csr_matrix((np.ones(len(columns)), columns, starts), shape=(len(texts), len(places)))
+        distinct = {word: number for number, word in enumerate(dict.fromkeys(word for _, word in places))}
+        grams = _grams(list(distinct))[[distinct[word] for _, word in places]]
+        return cls(counts, grams, np.array([group for group, _ in places], dtype=np.int64))
+
+    def cosines(self, others: _Texts) -> Any:
+        """Compute the cosines with texts of the same group, where they are not 0; COO, shape (texts, others)."""
+        product = (self.words @ self._products(others) @ others.words.T).tocoo()
+        product.data /= self._lengths()[product.row] * others._lengths()[product.col]
+        return product
+
+    def _lengths(self) -> NDArray[np.float64]:
+        squares = (self.words @ self._products(self)).multiply(self.words).sum(axis=1)
+        return np.asarray(np.sqrt(squares)).ravel()
+
+    def _products(self, others: _Texts) -> Any:
+        """Multiply the n-grams of words of the same group; CSR, shape (words, words of the others).
+
+        One product does it for all groups, as a column stands for a group and an n-gram together.
+        """
+        from scipy import sparse
+
+        columns, places = np.unique(others._columns(), return_inverse=True)
+        if not len(columns):
+            return sparse.csr_matrix((len(self.groups), len(others.groups)))
+        wanted = self._columns()
+        at = np.minimum(np.searchsorted(columns, wanted), len(columns) - 1)
+        shared = columns[at] == wanted
+        starts = np.concatenate([[0], np.cumsum(shared)])[self.grams.indptr]
+        shape = len(self.groups), len(columns)
+        left = sparse.csr_matrix((self.grams.data[shared], at[shared], starts), shape=shape)
+        right = sparse.csr_matrix(
+            (others.grams.data, places, others.grams.indptr), shape=(len(others.groups), shape[1])
+        )
+        return left @ right.T
+
+    def _columns(self) -> NDArray[np.int64]:
+        """Number each n-gram of each word together with the word's group."""
+        return np.asarray(np.repeat(self.groups, np.diff(self.grams.indptr)) * _FEATURES + self.grams.indices)
+
+
+def _grams(words: Sequence[str]) -> Any:
+    """Count the n-grams of words; CSR, shape (words, n-grams)."""
     from scipy import sparse
-
-    columns, places = np.unique(_columns(queries, query_groups), return_inverse=True)
-    if not len(columns):
-        return sparse.csr_matrix((names.shape[0], queries.shape[0]), dtype=np.float32)
-    wanted = _columns(names, name_groups)
-    at = np.minimum(np.searchsorted(columns, wanted), len(columns) - 1)
-    shared = columns[at] == wanted
-    starts = np.concatenate([[0], np.cumsum(shared)])[names.indptr]
-    left = sparse.csr_matrix((names.data[shared], at[shared], starts), shape=(names.shape[0], len(columns)))
-    right = sparse.csr_matrix((queries.data, places, queries.indptr), shape=(queries.shape[0], len(columns)))
-    return left @ right.T
-
-
-def _columns(grams: Any, groups: NDArray[np.intp]) -> NDArray[np.int64]:
-    """Number each n-gram of each text together with the text's group."""
-    return np.asarray(np.repeat(groups.astype(np.int64), np.diff(grams.indptr)) * _FEATURES + grams.indices)
-
-
-def _grams(texts: Sequence[str]) -> Any:
-    """Count the n-grams of texts as rows of length 1; CSR float32, shape (texts, n-grams)."""
     from sklearn.feature_extraction.text import HashingVectorizer
 
+    if not words:
+        return sparse.csr_matrix((0, _FEATURES))
     vectorizer = HashingVectorizer(
-        analyzer="char_wb", ngram_range=(3, 5), n_features=_FEATURES, alternate_sign=False, norm="l2", dtype=np.float32
+        analyzer="char_wb", ngram_range=(3, 5), n_features=_FEATURES, alternate_sign=False, norm=None
     )
-    return vectorizer.transform(texts)
+    return vectorizer.transform(words)
