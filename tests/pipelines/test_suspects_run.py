@@ -86,7 +86,7 @@ def test_a_judge_orders_what_was_found(out, tmp_path):
     assert len(found.wrong) > 1
     assert len(found.missing) > 1
     places = {(one.document, one.label): place for place, one in enumerate([*found.wrong, *found.missing])}
-    judged = found.judged_by(lambda suspects: [1 / (1 + places[one.document, one.label]) for one in suspects])
+    judged = found.judged({pair: 1 / (1 + place) for pair, place in places.items()})
     assert [one.label for one in judged.wrong] == [one.label for one in reversed(found.wrong)]
     assert [one.label for one in judged.missing] == [one.label for one in found.missing]
     assert all(one.judged is not None for one in [*judged.wrong, *judged.missing])

@@ -47,6 +47,12 @@ def evaluate(
         int | None,
         typer.Option(min=1, help="List this many gold labels that are probably wrong, and as many missing ones."),
     ] = None,
+    lm: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Ask this model about the suspects, and order them by what it says: embedded, MODEL@URL, URL."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the suspects for review: .jsonl or .csv.")] = None,
     id_field: options.IdField = "id",
     text_field: options.TextField = "text",
@@ -57,16 +63,17 @@ def evaluate(
 
     Example: labelmill eval runs.duckdb --gold ads.jsonl
     """
+    from labelmill.cli.suspects import find, show
     from labelmill.eval import Shown, render
     from labelmill.eval.ledger_table import render_ledger
     from labelmill.pipelines.evaluate import evaluate_run
     from labelmill.pipelines.gold import GoldCorpus
 
+    if suspects is None and (out or lm):
+        raise InputError("--out and --lm are for suspects", remedy="Give --suspects N as well.")
     corpus = GoldCorpus.read(gold, id_field=id_field, text_field=text_field, labels_field=labels_field)
-    if out is not None and suspects is None:
-        raise InputError("--out is for suspects", remedy="Give --suspects N as well.")
     if suspects is not None:
-        _suspects(runs_file, corpus, run, suspects, out, as_json=as_json)
+        show(find(runs_file, corpus, run, suspects, lm or ()), out=out, as_json=as_json)
         return
     result = evaluate_run(
         runs_file,
@@ -89,15 +96,6 @@ def evaluate(
         put_table(render(result.evaluation, Shown(metrics.value)))
         for table in render_ledger(book, worst) if book else ():
             put_table(table)
-
-
-def _suspects(
-    runs_file: Path, gold: GoldCorpus, run: str | None, count: int, out: Path | None, *, as_json: bool
-) -> None:
-    from labelmill.cli.suspects import show
-    from labelmill.pipelines.suspects import suspects_of_run
-
-    show(suspects_of_run(runs_file, gold, run=run, count=count), out=out, as_json=as_json)
 
 
 def _ledger(runs_file: Path, gold: GoldCorpus, run: str) -> Ledger:

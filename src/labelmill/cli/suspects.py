@@ -15,7 +15,20 @@ from labelmill.errors import InputError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from labelmill.pipelines.gold import GoldCorpus
     from labelmill.pipelines.suspects import Suspect, Suspects
+
+
+def find(runs_file: Path, gold: GoldCorpus, run: str | None, count: int, lm: Sequence[str]) -> Suspects:
+    """Find suspects, and have a model judge them where one is given."""
+    from labelmill.pipelines.suspects import suspects_of_run
+
+    found = suspects_of_run(runs_file, gold, run=run, count=count)
+    if not lm:
+        return found
+    from labelmill.pipelines.suspect_judge import judge_suspects
+
+    return judge_suspects(runs_file, gold, found, lm)
 
 
 def show(found: Suspects, *, out: Path | None, as_json: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -81,15 +81,23 @@ class Suspects:
         """Give plain values for JSON."""
         return asdict(self)
 
-    def judged_by(self, judge: Callable[[Sequence[Suspect]], Sequence[float]]) -> Suspects:
-        """Order both lists by a judge's probability: gold that it denies first, what it affirms first."""
-        probabilities = judge([*self.wrong, *self.missing])
-        judged = [replace(one, judged=p) for one, p in zip([*self.wrong, *self.missing], probabilities, strict=True)]
-        wrong, missing = judged[: len(self.wrong)], judged[len(self.wrong) :]
+    def judged(self, answers: Mapping[tuple[str, str], float]) -> Suspects:
+        """Order both lists by what a judge says: first gold that it denies, and first what it affirms.
+
+        Args:
+            answers: A probability by the ids of document and label; suspects without one go to the end.
+        """
+        wrong, missing = (
+            [replace(one, judged=answers.get((one.document, one.label))) for one in suspects]
+            for suspects in (self.wrong, self.missing)
+        )
+        silent = sum(one.judged is None for one in [*wrong, *missing])
+        note = (f"The model did not judge {silent} of the suspects; they come last",) if silent else ()
         return replace(
             self,
-            wrong=tuple(sorted(wrong, key=lambda one: one.judged or 0.0)),
-            missing=tuple(sorted(missing, key=lambda one: -(one.judged or 0.0))),
+            wrong=tuple(sorted(wrong, key=lambda one: 2.0 if one.judged is None else one.judged)),
+            missing=tuple(sorted(missing, key=lambda one: 1.0 if one.judged is None else -one.judged)),
+            notes=self.notes + note,
         )
 
 
