@@ -43,7 +43,7 @@ def _caption(ledger: Ledger) -> str:
     return (
         f"gold labels: {len(ledger.entries):,}\nfound: {found:,}\nlost: {ledger.lost:,}\n"
         f"ranked too low: not chosen, and below the {ledger.top_k} that can be\n"
-        f"proposed: a phrase or window is {ledger.near:g} near to a name or alias, or it was retrieved anyway"
+        f"proposed: a query is at least {ledger.near:g} near to a name or alias, or it was retrieved anyway"
     )
 
 
