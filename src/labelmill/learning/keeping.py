@@ -60,7 +60,7 @@ def keep_precision(judged: Judged, level: float, delta: float, top_k: int, *, la
     for cap in range(1 if ladder else top_k, top_k + 1):
         given, right = judged.tally(cap)
         gains = (right - level * given)[:, start:]
-        rich = play(gains if cap == top_k else gains[:, :1], level * cap) >= 1 / delta
+        rich = play(gains if cap == top_k else gains[:, :1], level * cap, delta) >= 1 / delta
         if not rich[0]:
             return kept or Unkept(documents_needed(gains[:, 0], level * cap, delta))
         kept = Cut(start + _run(rich) - 1, cap)
@@ -139,7 +139,7 @@ def _keep_risk(
         needed = (worst - level) / (level - reached) if reached < level else float("inf")
     else:
         gains = level - losses
-        kept = play(gains, worst - level) >= 1 / delta
+        kept = play(gains, worst - level, delta) >= 1 / delta
         needed = documents_needed(gains[:, 0], worst - level, delta)
     if not kept[0]:
         return Unkept(needed)
