@@ -154,3 +154,11 @@ def test_sizes_of_final_sets_are_no_fractions():
     assert (metrics["set_size_mean"].value, metrics["set_size_median"].value) == (1.5, 1.5)
     assert metrics["set_size_mean"].high > 2
     assert metrics["coverage"].value == pytest.approx(3 / 4)
+
+
+@pytest.mark.parametrize(("kind", "why"), [(Shown.hierarchy, "has a parent"), (Shown.calibration, "no probabilities")])
+def test_a_group_without_metrics_says_why(kind, why):
+    """An empty table would look like a fault."""
+    console = Console(width=100, file=io.StringIO())
+    console.print(render(small(), kind))
+    assert why in console.file.getvalue()

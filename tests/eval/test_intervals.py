@@ -8,6 +8,7 @@ from labelmill.errors import InputError
 from labelmill.eval import Evaluation, Gold, Rankings, evaluate
 from labelmill.eval.intervals import bootstrap
 from labelmill.eval.metrics import Means
+from labelmill.eval.ratios import Ratios
 
 
 def noisy(documents: int, seed: int = 0) -> tuple[Rankings, Gold]:
@@ -99,3 +100,16 @@ def test_one_document_has_an_interval_of_one_point():
 def test_no_resamples_are_refused_with_a_remedy():
     with pytest.raises(InputError, match=r"0 bootstrap resamples give no interval\. Ask for at least 1\."):
         measure(5, resamples=0)
+
+
+def test_a_resample_that_says_nothing_of_a_metric_is_left_out():
+    """One document of thirty has a rare label, so a third of the resamples have none; the others all say 0.5."""
+    reached, reachable = np.zeros(30), np.zeros(30)
+    reached[3], reachable[3] = 0.5, 1
+    found = bootstrap([Ratios.of({"x": (reached, reachable)})], 30, resamples=200)["x"]
+    assert (found.low, found.value, found.high) == (0.5, 0.5, 0.5)
+    alone = bootstrap([Ratios.of({"x": (reached, reachable)})], 30, resamples=1, seed=1)["x"]
+    assert alone.low == alone.high == 0.5
+    assert bootstrap(
+        [Means.of({"y": reached}), Ratios.of({"x": (reached, 0 * reachable)})], 30, resamples=3
+    ).keys() == {"y"}

@@ -11,6 +11,7 @@ from small_world import TEXTS
 from labelmill.errors import GoldError, ModelRejected, StoreError
 from labelmill.pipelines.evaluate import evaluate_run
 from scripted import ScriptedModel, write_jsonl
+from word_server import WordServer
 
 GOLD = [
     "bake sourdough bread",
@@ -133,3 +134,43 @@ def test_runs_that_are_not_there_are_named(out, gold, tmp_path):
         evaluate_run(out, [gold], run="x")
     with pytest.raises(StoreError, match=r"nosuch\.duckdb: no such file"):
         evaluate_run(tmp_path / "nosuch.duckdb", [gold])
+
+
+def test_rarity_may_come_from_another_corpus(out, gold, tmp_path):
+    """There the violin is frequent and all else is rare; a label that the taxonomy lacks does no harm."""
+    labels = [["play the violin"]] * 30 + [["repair bicycles", "walk on stilts"]]
+    elsewhere = write_jsonl(
+        tmp_path / "elsewhere.jsonl", [{"id": str(n), "text": "x", "labels": row} for n, row in enumerate(labels)]
+    )
+    own, other = (evaluate_run(out, [gold], ks=[8], resamples=20, frequencies=given) for given in ((), [elsewhere]))
+    assert value(other, "r@8") == value(own, "r@8")
+    assert value(own, "psp@8") == pytest.approx(value(own, "r@8"))  # one gold label each, all equally rare
+    assert not any(name.endswith("_head") for name in own.as_dict()["metrics"])
+    assert any(name.endswith("_head") for name in other.as_dict()["metrics"])
+
+
+def test_a_taxonomy_with_parents_is_measured_by_them(make_labeler, tmp_path):
+    """A label's sibling is worth something."""
+    from labelmill import Label, Taxonomy
+
+    labels = [Label(f"L{n}", name, parents=("T",)) for n, name in enumerate(GOLD)]
+    gold = write_jsonl(tmp_path / "gold.jsonl", [{"id": "t", "text": TEXTS[0], "labels": [GOLD[1]]}])
+    out = tmp_path / "tree.duckdb"
+    taxonomy = Taxonomy.from_labels([*labels, Label("T", "things that people do")])
+    make_labeler(taxonomy=taxonomy, top_k=1).label_corpus([gold], out)
+    result = evaluate_run(out, [gold], ks=[1], resamples=20)
+    assert value(result, "near_f1") == pytest.approx(1 / 3)
+    assert value(result, "hf1") == 0
+
+
+def test_the_calibration_error_is_there_only_for_probabilities(make_labeler, out, gold, tmp_path):
+    """Those of pointwise Rank where all of the first were judged, and not the scores of a fusion."""
+    assert "ece@10" not in evaluate_run(out, [gold], resamples=20).as_dict()["metrics"]
+    with WordServer() as server:
+        for listed in (8, 4):
+            path = tmp_path / f"{listed}.duckdb"
+            make_labeler(f"toy@{server.url}", rank="pointwise", infer="windows", listed=listed).label_corpus(
+                [gold], path
+            )
+            metrics = evaluate_run(path, [gold], resamples=20).as_dict()["metrics"]
+            assert ("ece@10" in metrics) == (listed == 8)

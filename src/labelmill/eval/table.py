@@ -24,6 +24,10 @@ _NAMES = {
     "hf1": "hierarchical F1",
 }
 _SIZE = "set_size_"
+_NEEDS = {
+    Shown.hierarchy: "no label of the taxonomy has a parent in it",
+    Shown.calibration: "the scores of this run are no probabilities",
+}
 
 
 def render(evaluation: Evaluation, shown: Shown = Shown.main) -> Table:
@@ -38,7 +42,10 @@ def render(evaluation: Evaluation, shown: Shown = Shown.main) -> Table:
     table.add_column("metric")
     table.add_column("%", justify="right")
     table.add_column("95% interval", justify="right")
-    for kind, names in choose(evaluation.metrics, shown).items():
+    chosen = choose(evaluation.metrics, shown)
+    if not chosen:
+        table.add_row(f"none: {_NEEDS[shown]}")
+    for kind, names in chosen.items():
         table.add_row(f"[dim]{TITLES[kind]}[/dim]")
         for name in names:
             interval = evaluation.metrics[name]
