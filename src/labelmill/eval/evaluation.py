@@ -13,9 +13,9 @@ from labelmill.errors import GoldError, InputError
 from labelmill.eval.confidence import CalibrationError
 from labelmill.eval.coverage import SetSizes, covered
 from labelmill.eval.hierarchy import Hierarchy
+from labelmill.eval.hierarchy_scores import HierarchyScores
 from labelmill.eval.intervals import Interval, bootstrap
 from labelmill.eval.metrics import MacroScores, Means, MicroScores, Statistic, find_hits, score_rankings
-from labelmill.eval.nearness import HierarchyScores
 from labelmill.eval.propensity import Frequencies, score_head_and_tail, score_propensities
 from labelmill.eval.rankings import PADDING, Gold, Rankings
 from labelmill.eval.ratios import Ratios
