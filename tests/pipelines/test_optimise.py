@@ -7,12 +7,13 @@ from importlib.util import find_spec
 
 import pytest
 from pupils import BETTER, CODES, Pupil, gold
-from small_world import NAMES
+from small_world import NAMES, TEXTS
 
 from labelmill.errors import GoldError, InputError, MissingExtraError, ModelGone, ModelRejected
 from labelmill.pipelines.assemble import assemble
 from labelmill.pipelines.optimise import OPTIMISERS, Allowance, optimise
 from labelmill.pipelines.optimise.cases import Parts, make_cases
+from labelmill.pipelines.optimise.optimisers import Bootstrap, Gepa
 from labelmill.pipelines.spec import ProgramSpec
 from labelmill.records import Document
 from toy_embedder import HashedGrams
@@ -213,7 +214,7 @@ def test_gepas_teacher_reads_what_became_of_the_gold(program):
 
 def test_long_documents_show_one_piece(program):
     """A demonstration is one piece with the gold labels that are found by it; the document is judged as a whole."""
-    filler = "It is raining on the quay and on the ferry. " * 6
+    filler = "10 207 3004 50006. " * 14  # nothing that a label could be found by
     documents = [
         Document(f"d{n}", f"{filler}\n\n{name}, and {name} again, as we {name}\n\n{filler}", (name,))
         for n, name in enumerate(NAMES)
@@ -221,10 +222,12 @@ def test_long_documents_show_one_piece(program):
     pupil = Pupil(gifted=True)
     made = program(pupil, chunk_characters=300, chunk_overlap=0)
     cases = make_cases(made, documents)
-    assert all(len(case.pieces) > 2 and NAMES[case.gold[0]] in case.shown[0] for case in cases)
+    assert all(len(case.pieces) > 2 and case.shown[1] == case.gold for case in cases)
+    # The toy embedder finds a label by nothing now and then.
+    assert sum(NAMES[case.gold[0]] in case.shown[0] for case in cases) >= len(NAMES) - 2
     optimise(made, documents, student=pupil, optimiser="labeled")
     shown = [json.loads(body)["messages"] for body in pupil.bodies if b"phrases" in body]
-    assert max(len(messages) for messages in shown) == 2 + 2 * 4
+    assert max(len(messages) for messages in shown) == 2 + 2 * 3  # as many as there are for training
 
 
 def test_nothing_is_printed_but_by_the_callback(program, capfd, recwarn):
@@ -266,3 +269,27 @@ def test_what_mipro_needs(program):
     with pytest.raises(MissingExtraError, match=r"labelmill\[tune\]"):
         optimise(program(pupil), gold(), student=pupil, optimiser="mipro")
     assert pupil.bodies == []
+
+
+@pytest.mark.slow
+@pytest.mark.models
+@pytest.mark.parametrize(
+    "optimiser", [Bootstrap(demonstrations=2, programs=1), Gepa(rounds=1)], ids=lambda each: each.name
+)
+def test_a_real_model_takes_part(make_labeler, tmp_path, optimiser):
+    """The embedded one is student and teacher; it comes to an end, and to the same end again without being asked."""
+    pytest.importorskip("xllamacpp")
+    documents = [Document(f"t{n}", text, (NAMES[n],)) for n, text in enumerate(TEXTS)]
+    with make_labeler("embedded", infer="lm") as labeler:
+        path = tmp_path / "journal.jsonl"
+        done, again = (
+            optimise(labeler.program, documents, student="embedded", optimiser=optimiser, journal=path)
+            for _ in range(2)
+        )
+    (figures,) = done.figures
+    assert figures.before is not None
+    assert figures.after is not None
+    assert (done.prompts, done.figures) == (again.prompts, again.figures)
+    assert again.student.reused > 0
+    assert again.student.calls == done.student.calls > 0
+    assert done.student.completion_tokens > 0
