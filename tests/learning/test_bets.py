@@ -56,3 +56,12 @@ def test_the_documents_needed_are_about_enough():
     assert 50 < needed < 500
     assert (play(gains(0.1, int(2 * needed), 300), 4.0, DELTA) >= 1 / DELTA).mean() > 0.7
     assert documents_needed(np.array([-1.0, 0.5]), 1.0, DELTA) == pytest.approx(np.inf)
+
+
+def test_a_stake_knows_earlier_gains_alone():
+    """The first document's stake is of the number of documents; the second's also of the first gain."""
+    values = np.zeros((100, 1))
+    values[:2, 0] = 0.5, 0.25
+    first = np.sqrt(2 * np.log(10) / 100)
+    second = np.sqrt(2 * np.log(10) / (100 * (1 + 0.5**2) / 2))
+    assert play(values, 1.0, DELTA) == pytest.approx([(1 + first * 0.5) * (1 + second * 0.25)])

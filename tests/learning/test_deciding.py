@@ -191,6 +191,37 @@ def test_each_group_keeps_a_promise_of_its_own():
     assert "in each of 2 groups" in decision.statement
 
 
+def test_groups_share_the_error_among_them():
+    """A group that can get nothing halves the error left to the other: both together are as sure as promised."""
+    probabilities, correct, groups, gold = draw(DOCUMENTS, 2)
+    hopeless = np.full(DOCUMENTS, 1e-5), np.zeros(DOCUMENTS, dtype=np.bool_), np.arange(DOCUMENTS)
+    both = [np.concatenate(pair) for pair in zip((probabilities, correct, groups), hopeless, strict=True)]
+    names = np.repeat(["", "hopeless"], [len(groups), DOCUMENTS])
+
+    def fit(label_groups, group_labels, delta):
+        return fit_decision(
+            *both,
+            gold,
+            promise=parse_promise("precision>=0.6"),
+            delta=delta,
+            top_k=5,
+            label_groups=label_groups,
+            group_labels=group_labels,
+        )
+
+    found = fit(names, {"hopeless": ["a"]}, 0.2)
+    assert found.group_thresholds == {"hopeless": NOTHING}
+    assert found.threshold == fit(np.full(len(names), ""), {}, 0.1).threshold
+    assert found.threshold > fit(np.full(len(names), ""), {}, 0.2).threshold
+
+
+def test_probabilities_are_compared_as_decide_stores_them():
+    """To six digits: what Decide rounds up to the threshold passes here as well."""
+    data = np.array([True, True]), np.array([0, 1]), np.array([1, 1])
+    judged = Judged.of(np.array([0.5, 0.4999999]), *data)
+    assert judged.place[0] == judged.place[1] == GRID.tolist().index(0.5)
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
