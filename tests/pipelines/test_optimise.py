@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from pupils import BETTER, CODES, Pupil, gold
@@ -293,3 +298,52 @@ def test_a_real_model_takes_part(make_labeler, tmp_path, optimiser):
     assert again.student.reused > 0
     assert again.student.calls == done.student.calls > 0
     assert done.student.completion_tokens > 0
+
+
+KILLED = """
+import asyncio, os, sys
+sys.path[:0] = {path!r}
+from pupils import Pupil, gold
+from small_world import NAMES
+from labelmill import Labeler, Taxonomy
+from labelmill.pipelines.optimise import optimise
+from toy_embedder import HashedGrams
+
+class Slow(Pupil):
+    async def complete(self, body, **more):
+        os.write(1, body + b"\\n")
+        await asyncio.sleep(0.02)
+        return await super().complete(body, **more)
+
+pupil = Slow()
+labeler = Labeler(
+    Taxonomy.from_names(NAMES), lm=pupil, embedders=[HashedGrams()], candidates=8, top_k=3, infer="lm", rank="listwise"
+)
+optimise(labeler.program, gold(), student=pupil, journal={journal!r})
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_process_loses_what_was_in_flight_at_most(program, tmp_path, how):
+    """What the process had asked and got an answer to is not asked again by the next; an interrupted one ends at once."""
+    journal, folder = tmp_path / "journal.jsonl", Path(__file__).parent
+    code = KILLED.format(path=[str(folder), str(folder.parent)], journal=str(journal))
+    # Through a file: what is not read of a pipe would hold the process up.
+    with (tmp_path / "asked").open("wb") as asked:
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=asked, stderr=subprocess.DEVNULL)
+    try:
+        while len((tmp_path / "asked").read_bytes().splitlines()) < 60 and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(how)
+        assert process.wait(timeout=60) != 0
+    finally:
+        process.kill()
+        process.wait()
+    bodies = (tmp_path / "asked").read_bytes().splitlines()
+    answered = sum(b'"infer"' in line or b'"rank"' in line for line in journal.read_bytes().splitlines())
+    assert 60 - 32 <= answered <= len(bodies)
+    going_on, whole = Pupil(), Pupil()
+    resumed = optimise(program(going_on), gold(), student=going_on, journal=journal)
+    lucky = optimise(program(whole), gold(), student=whole)
+    assert len(going_on.bodies) == len(whole.bodies) - answered
+    assert resumed.prompts == lucky.prompts
