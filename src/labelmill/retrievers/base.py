@@ -66,6 +66,34 @@ class Retriever(Protocol):
         ...
 
 
+class Scorer(Protocol):
+    """Looks closer at the candidates that retrievers found; finds none of its own.
+
+    Attributes:
+        name: ``late`` or ``overlap``, for example.
+        columns: What it says of a candidate, one number each; names that are fit to be read.
+        fingerprint: Changes whenever a candidate would get other numbers.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    fingerprint: str
+
+    def score(
+        self, texts: Sequence[Sequence[str]], candidates: Sequence[NDArray[np.int32]]
+    ) -> list[NDArray[np.float32]]:
+        """Score each document's candidates.
+
+        Args:
+            texts: For each document its chunks.
+            candidates: For each document positions in the taxonomy, shape (k,).
+
+        Returns:
+            For each document float32, shape (k, columns), finite. It does not depend on the others in the batch.
+        """
+        ...
+
+
 class Embedder(Protocol):
     """Turns texts into unit vectors.
 
