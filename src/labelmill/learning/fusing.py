@@ -82,12 +82,11 @@ def fit_fusion(examples: Examples, *, folds: int = FOLDS, seed: int = 0) -> Fusi
     found = linear | {"trees": boosted, "both": (linear[f"linear C={strength}"] + boosted) / 2}
     losses = {kind: log_loss(scores, examples.correct) for kind, scores in found.items()}
     kind = min(losses, key=lambda each: losses[each])
-    parts = {}
-    if kind != "trees":
-        parts["linear"] = _linear_of(strength)(examples).linear
-    if kind in {"trees", "both"}:
-        parts["trees"] = fit_trees(examples).trees
-    fusion = LearnedFusion(columns=examples.columns, **parts)
+    fusion = LearnedFusion(
+        columns=examples.columns,
+        linear=None if kind == "trees" else _linear_of(strength)(examples).linear,
+        trees=fit_trees(examples).trees if kind in {"trees", "both"} else None,
+    )
     return FusionFit(fusion, kind, found[kind], losses)
 
 
@@ -187,5 +186,3 @@ def _check(examples: Examples) -> None:
             f"{len(np.unique(examples.groups))} gold documents are right: too little to learn from",
             remedy="Give some tens of documents, whose gold labels the retrievers find.",
         )
-
-

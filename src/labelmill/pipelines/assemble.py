@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
+from labelmill.errors import InputError
 from labelmill.keys import content_key
 from labelmill.models.embedders import MemoEmbedder, load_embedder
+from labelmill.pipelines.evidence import EVIDENCE_VERSION, Evidence
 from labelmill.pipelines.infer import Infer
 from labelmill.pipelines.pointwise import PointwiseRank
 from labelmill.pipelines.program import Program
 from labelmill.pipelines.rank import Rank
-from labelmill.pipelines.retrieve import RETRIEVE_VERSION, Lane, Retrieve
-from labelmill.pipelines.spec import ProgramSpec
-from labelmill.retrievers.base import Embedder, Retriever
+from labelmill.pipelines.retrieve import KINDS, LANE_DEPTH, RETRIEVE_VERSION, Lane, Reordering, Retrieve
+from labelmill.pipelines.spec import ProgramSpec, ScorerName
+from labelmill.retrievers.base import Embedder, Retriever, Scorer
 from labelmill.retrievers.index import INDEX_VERSION, Indexes, Progress
+from labelmill.retrievers.neighbours import Neighbours
 from labelmill.taxonomy import Taxonomy
 
 _REMEMBERED_TEXTS = 200_000
@@ -39,12 +43,16 @@ finer ones apart. Learned weights are for programs tuned on gold.
 """
 
 
+_SEARCHED = ("names", "aliases", "descriptions", "bm25", "names.characters", "aliases.characters", "neighbours")
+
+
 def assemble(
     spec: ProgramSpec,
     taxonomy: Taxonomy,
     *,
     embedders: Sequence[Embedder] | None = None,
     progress: Progress | None = None,
+    learning: bool = False,
 ) -> Program:
     """Make a program.
 
@@ -53,12 +61,16 @@ def assemble(
         taxonomy: The labels.
         embedders: In place of those that the specification names, already loaded.
         progress: Told how far the building of an index is.
+        learning: Make it such that evidence can be gathered, from which a fusion is to be learned.
+
+    Raises:
+        InputError: There is no such lane, or the fusion was learned from other evidence.
     """
     loaded = [MemoEmbedder(e, _REMEMBERED_TEXTS) for e in embedders or [load_embedder(e) for e in spec.embedders]]
     return Program(
         spec=spec,
         taxonomy=taxonomy,
-        retrieve=_retrieve(spec, Indexes(taxonomy, progress=progress), loaded),
+        retrieve=_retrieve(spec, Indexes(taxonomy, progress=progress), loaded, learning=learning),
         infer=make_infer(spec),
         rank=make_rank(spec),
     )
@@ -82,27 +94,99 @@ def make_rank(spec: ProgramSpec) -> Rank | PointwiseRank | None:
     return rank
 
 
-def _retrieve(spec: ProgramSpec, indexes: Indexes, embedders: Sequence[Embedder]) -> Retrieve:
-    weights = _merged(WEIGHTS, indexes.taxonomy)
-    asked = {"windows": ("text", "windows"), "lm": ("text", "phrases"), "both": ("text", "windows", "phrases")}
+_ASKED = {"windows": ("text", "windows"), "lm": ("text", "phrases"), "both": ("text", "windows", "phrases")}
+
+
+def _retrieve(spec: ProgramSpec, indexes: Indexes, embedders: Sequence[Embedder], *, learning: bool) -> Retrieve:
+    weights = lane_weights(spec, indexes.taxonomy)
+    neighbours = _neighbours(spec, indexes.taxonomy, embedders)
     lanes = [
         Lane(retriever, kind, weights[what, kind])
-        for what, retriever in _open(dict.fromkeys(what for what, _ in weights), indexes, embedders)
-        for kind in asked[spec.infer]
+        for what, retriever in _open(dict.fromkeys(what for what, _ in weights), indexes, embedders, neighbours)
+        for kind in _ASKED[spec.infer]
         if (what, kind) in weights
     ]
     # By what is searched, not by the lanes' names: those of an embedder's server have its address.
-    weighed = sorted((what, kind, weight) for (what, kind), weight in weights.items() if kind in asked[spec.infer])
-    return Retrieve(
-        lanes, content_key(RETRIEVE_VERSION, INDEX_VERSION, weighed, [embedder.fingerprint for embedder in embedders])
-    )
+    weighed = sorted((what, kind, weight) for (what, kind), weight in weights.items())
+    made_of: list[Any] = [RETRIEVE_VERSION, INDEX_VERSION, weighed, [embedder.fingerprint for embedder in embedders]]
+    reordering = None
+    if learning or spec.fusion:
+        scorers = [_scorer(name, indexes, embedders) for name in spec.scorers]
+        names = [lane.name for lane in lanes]
+        evidence = Evidence(indexes.taxonomy.labels, names, scorers, LANE_DEPTH, neighbours)
+        reordering = Reordering(evidence, spec.fusion, spec.pool)
+        learned = spec.fusion.model_dump(mode="json") if spec.fusion else None
+        examples = [example.model_dump(mode="json") for example in spec.examples]
+        made_of += [EVIDENCE_VERSION, [scorer.fingerprint for scorer in scorers], spec.pool, learned, examples]
+        _check_columns(evidence.columns, spec)
+    return Retrieve(lanes, content_key(*made_of), reordering)
 
 
-def _open(searched: Iterable[str], indexes: Indexes, embedders: Sequence[Embedder]) -> Iterator[tuple[str, Retriever]]:
+def lane_weights(spec: ProgramSpec, taxonomy: Taxonomy) -> dict[tuple[str, str], float]:
+    """Say which lanes a program has and what they weigh, by what is searched and the kind of query.
+
+    Raises:
+        InputError: The specification names a lane that there is none of.
+    """
+    if spec.lanes is None:
+        weights = _merged(WEIGHTS, taxonomy)
+    else:
+        weights = {_lane(name): weight for name, weight in spec.lanes.items()}
+    return {(what, kind): weight for (what, kind), weight in weights.items() if kind in _ASKED[spec.infer]}
+
+
+def _lane(name: str) -> tuple[str, str]:
+    what, _, kind = name.partition("/")
+    if what not in _SEARCHED or kind not in KINDS:
+        raise InputError(
+            f"there is no lane {name!r}",
+            remedy=f"A lane is one of {', '.join(_SEARCHED)}, a slash, and one of {', '.join(KINDS)}.",
+        )
+    return what, kind
+
+
+def _check_columns(columns: tuple[str, ...], spec: ProgramSpec) -> None:
+    if spec.fusion and columns != spec.fusion.columns:
+        different = sorted(set(columns) ^ set(spec.fusion.columns)) or ["their order"]
+        raise InputError(
+            f"the fusion was learned from other evidence than this program has: {', '.join(different[:3])}",
+            remedy="Give the embedders and lanes that it was tuned with, or tune anew.",
+        )
+
+
+def _neighbours(spec: ProgramSpec, taxonomy: Taxonomy, embedders: Sequence[Embedder]) -> Neighbours | None:
+    """Make the lane of labelled examples, of the labels that the taxonomy still has."""
+    if not spec.examples:
+        return None
+    place = {label.id: position for position, label in enumerate(taxonomy.labels)}
+    labels = [[place[label] for label in example.labels if label in place] for example in spec.examples]
+    return Neighbours(embedders[0], [example.text for example in spec.examples], labels)
+
+
+def _scorer(name: ScorerName, indexes: Indexes, embedders: Sequence[Embedder]) -> Scorer:
+    """Open a scorer; late interaction takes the first embedder that has vectors of tokens.
+
+    Raises:
+        InputError: None of the embedders has.
+    """
+    if name == "overlap":
+        return indexes.overlap()
+    able = next((embedder for embedder in embedders if hasattr(embedder, "embed_tokens")), None)
+    if able is None:
+        raise InputError("late interaction needs the embedder minilm", remedy="Add --embedder minilm.")
+    return indexes.tokens(able)
+
+
+def _open(
+    searched: Iterable[str], indexes: Indexes, embedders: Sequence[Embedder], neighbours: Neighbours | None
+) -> Iterator[tuple[str, Retriever]]:
     """Open what is searched: a dense view once per embedder, the others once."""
     for what in searched:
         if what == "bm25":
             yield what, indexes.bm25()
+        elif what == "neighbours":
+            if neighbours:
+                yield what, neighbours
         elif what.endswith(".characters"):
             yield what, indexes.characters(what.removesuffix(".characters"))
         else:

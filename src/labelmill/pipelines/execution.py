@@ -12,7 +12,6 @@ from labelmill.corpus.fields import clean
 from labelmill.errors import ModelRejected
 from labelmill.models.client import ChatModel
 from labelmill.pipelines.answering import Answered, Answering, Answers
-from labelmill.pipelines.decide import decide
 from labelmill.pipelines.pointwise import merge_probabilities
 from labelmill.pipelines.program import Program, merge_rankings
 from labelmill.pipelines.questions import Cost, Question, Questions
@@ -233,20 +232,12 @@ class Execution:
         return replace(failed, document=document.id, source=document.source, key=document_key(self._key, document))
 
     def _result(self, work: _Work) -> DocumentResult:
-        program, spec = self._program, self._program.spec
         return DocumentResult(
             document=work.document.id,
             key=document_key(self._key, work.document),
             source=work.document.source,
             chunks=len(work.chunks),
-            predictions=decide(
-                program.taxonomy,
-                work.candidates,
-                work.chosen,
-                probabilities=work.probabilities,
-                top_k=spec.top_k,
-                threshold=spec.cut,
-            ),
+            predictions=self._program.decide(work.candidates, work.chosen, work.probabilities),
             stages=tuple(work.stages),
             retrieval=work.retrieval,
         )

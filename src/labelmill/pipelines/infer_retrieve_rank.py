@@ -9,7 +9,6 @@ from typing import Any
 import dspy
 
 from labelmill.corpus import chunk
-from labelmill.pipelines.decide import decide
 from labelmill.pipelines.pointwise import PointwiseRank, merge_probabilities
 from labelmill.pipelines.program import Program, merge_rankings
 from labelmill.records import Candidate
@@ -58,13 +57,7 @@ class InferRetrieveRank(dspy.Module):
                 phrases.update(dict.fromkeys(self.infer(text=piece).phrases))
         queries = program.queries(chunks, tuple(phrases))
         candidates = program.retrieve.retrieve([queries], program.spec.candidates)[0]
-        predictions = decide(
-            program.taxonomy,
-            candidates,
-            **self._ranked(chunks, candidates),
-            top_k=program.spec.top_k,
-            threshold=program.spec.cut,
-        )
+        predictions = program.decide(candidates, **self._ranked(chunks, candidates))
         return dspy.Prediction(
             # Not `labels`: that is a method of every dspy.Prediction, and the attribute would give the method.
             names=[prediction.name for prediction in predictions if prediction.selected],

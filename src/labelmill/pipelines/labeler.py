@@ -193,7 +193,7 @@ class Labeler:
                     store,
                     run=name,
                     key=self.program.key,
-                    program=self.program.spec.model_dump(mode="json"),
+                    program=self.program.spec.described(),
                     taxonomy=self.taxonomy,
                     taxonomy_source=taxonomy_source,
                     corpus=[str(path) for path in corpus.paths],

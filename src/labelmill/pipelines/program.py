@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labelmill.keys import content_key
+from labelmill.learning.calibration import Calibration
+from labelmill.pipelines.decide import Threshold, decide
 from labelmill.pipelines.infer import Infer
 from labelmill.pipelines.pointwise import PointwiseRank
 from labelmill.pipelines.rank import Rank
 from labelmill.pipelines.retrieve import Queries, Retrieve
 from labelmill.pipelines.spec import ProgramSpec
 from labelmill.pipelines.windows import windows
-from labelmill.records import Candidate
+from labelmill.records import Candidate, Prediction
 from labelmill.taxonomy import Taxonomy
+
+_LEAST = 1e-7
 
 PROGRAM_VERSION = 1
 """Raised whenever the same specification would give other predictions."""
@@ -45,7 +49,9 @@ class Program:
         """
         prompts = [stage.fingerprint() if stage else None for stage in (self.infer, self.rank)]
         # The wording is in the prompts' fingerprints, the embedders in Retrieve's: a server that moved changes no key.
-        spec = self.spec.model_dump(mode="json", exclude={"task", "prompts", "embedders"})
+        # What is retrieved with is in Retrieve's as well.
+        known = {"task", "prompts", "embedders", "lanes", "scorers", "pool", "examples", "fusion"}
+        spec = self.spec.model_dump(mode="json", exclude=known)
         return content_key(PROGRAM_VERSION, spec, self.taxonomy.key, self.retrieve.fingerprint, prompts)
 
     def queries(self, chunks: Sequence[str], phrases: Sequence[str]) -> Queries:
@@ -62,6 +68,48 @@ class Program:
         return content_key(
             "retrieve", PROGRAM_VERSION, self.taxonomy.key, self.retrieve.fingerprint, windowed, kept, chunks, phrases
         )
+
+    def decide(
+        self,
+        candidates: Sequence[Candidate],
+        chosen: Sequence[int] | None = None,
+        probabilities: Sequence[float] | None = None,
+    ) -> list[Prediction]:
+        """Order a document's candidates and select its final set.
+
+        Args:
+            candidates: As retrieved.
+            chosen: What listwise Rank chose of them; None where it was not asked.
+            probabilities: What pointwise Rank gave the first; None where it was not asked.
+        """
+        spec = self.spec
+        if spec.fusion is None:
+            return decide(
+                self.taxonomy, candidates, chosen, probabilities=probabilities, top_k=spec.top_k, threshold=spec.cut
+            )
+        final = self._probabilities(candidates, chosen, probabilities)
+        threshold: Threshold = spec.threshold
+        if threshold is None and spec.decision:
+            limits = spec.decision.thresholds([self.taxonomy.labels[each.label].id for each in candidates])
+            limit_of = dict(zip((each.label for each in candidates), limits.tolist(), strict=True))
+            threshold = limit_of.__getitem__
+        return decide(self.taxonomy, candidates, probabilities=final, top_k=spec.top_k, threshold=threshold)
+
+    def _probabilities(
+        self, candidates: Sequence[Candidate], chosen: Sequence[int] | None, judged: Sequence[float] | None
+    ) -> list[float]:
+        """Bring evidence and a model's answer together, and calibrate."""
+        import numpy as np
+
+        from labelmill.learning.blend import answer_columns
+        from labelmill.learning.calibration import log_odds
+        from labelmill.learning.fusion import probabilities
+
+        found = np.clip(np.array([candidate.score for candidate in candidates], dtype=np.float64), _LEAST, 1 - _LEAST)
+        if self.spec.blend:
+            columns = answer_columns(log_odds(found), min(self.spec.listed, len(found)), chosen, judged)
+            found = probabilities(self.spec.blend.log_odds(columns))
+        return [float(each) for each in (self.spec.calibration or Calibration()).apply(found)]
 
     def names(self, candidates: Sequence[Candidate]) -> list[str]:
         """Name the candidates that a model is shown."""

@@ -7,11 +7,17 @@ validation documents (`benchmarks/esco.py --split val`); ARCHITECTURE.md has the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
+from labelmill.learning.fusion import LearnedFusion, probabilities
+from labelmill.pipelines.evidence import Evidence
 from labelmill.records import Candidate
-from labelmill.retrievers.base import Retriever
+from labelmill.retrievers.base import Hits, Retriever
 from labelmill.retrievers.fusion import fuse
+from labelmill.retrievers.neighbours import Neighbours
 
 RETRIEVE_VERSION = 1
 """Raised whenever the same lanes would give other candidates."""
@@ -23,6 +29,8 @@ RANK_CONSTANT = 10.0
 """Of reciprocal rank fusion; small, because a lane over short names is right early or not at all."""
 
 KINDS = ("text", "windows", "phrases")
+
+_DIGITS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,35 +62,93 @@ class Lane:
         return f"{self.retriever.name}/{self.kind}"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Pool:
+    """A document's candidates before learned fusion, and what is known of them.
+
+    Attributes:
+        candidates: In the order of fusion by rank.
+        values: Of the evidence's columns, shape (candidates, columns).
+    """
+
+    candidates: list[Candidate]
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Reordering:
+    """How a pool of candidates is put in order by what was learned.
+
+    Attributes:
+        evidence: What is known of each.
+        fusion: What follows from it; None while it is being learned.
+        pool: How many candidates are looked at.
+    """
+
+    evidence: Evidence
+    fusion: LearnedFusion | None
+    pool: int
+
+
 class Retrieve:
     """The Retrieve stage: lanes over one taxonomy, and their fusion.
 
     Args:
         lanes: At least one.
-        fingerprint: Identifies the lanes, their weights and their embedders; part of every run's key.
+        fingerprint: Identifies lanes, weights, embedders, and what was learned; part of every run's key.
+        reordering: Learned fusion, in place of the order of fusion by rank.
     """
 
-    def __init__(self, lanes: Sequence[Lane], fingerprint: str) -> None:
+    def __init__(self, lanes: Sequence[Lane], fingerprint: str, reordering: Reordering | None = None) -> None:
         """Keep the lanes."""
         self.lanes = tuple(lanes)
         self.fingerprint = fingerprint
+        self.reordering = reordering
         self._weights = {lane.name: lane.weight for lane in lanes}
 
     def retrieve(self, batch: Sequence[Queries], k: int) -> list[list[Candidate]]:
         """Find at most `k` candidates for each document, best first."""
+        if self.reordering is None or self.reordering.fusion is None:
+            return [candidates for candidates, _ in self._fuse(batch, k)]
+        return [_reorder(pool, self.reordering.fusion)[:k] for pool in self.gather(batch)]
+
+    def gather(self, batch: Sequence[Queries], own: Sequence[int] | None = None) -> list[Pool]:
+        """Find each document's pool and what is known of it, for learning and for what was learned.
+
+        Args:
+            batch: The documents' queries.
+            own: For each document its place among the labelled examples that a lane knows: it is not its own neighbour.
+        """
+        assert self.reordering is not None
+        evidence = self.reordering.evidence
+        found = self._fuse(batch, self.reordering.pool, own)
+        matrices = evidence.matrices(
+            [queries.text for queries in batch],
+            [np.array([candidate.label for candidate in candidates], dtype=np.int32) for candidates, _ in found],
+            [np.array([candidate.score for candidate in candidates]) for candidates, _ in found],
+            [hits for _, hits in found],
+            own,
+        )
+        return [Pool(candidates, values) for (candidates, _), values in zip(found, matrices, strict=True)]
+
+    def _fuse(
+        self, batch: Sequence[Queries], k: int, own: Sequence[int] | None = None
+    ) -> list[tuple[list[Candidate], dict[str, Hits]]]:
+        """Search every lane and fuse by rank: for each document its candidates, and what each lane found."""
         asked = [[getattr(queries, lane.kind) for queries in batch] for lane in self.lanes]
-        found = [lane.retriever.retrieve(queries, LANE_DEPTH) for lane, queries in zip(self.lanes, asked, strict=True)]
+        found = [self._search(lane, queries, own) for lane, queries in zip(self.lanes, asked, strict=True)]
         names = [lane.name for lane in self.lanes]
-        return [
-            fuse(
-                dict(zip(names, hits, strict=True)),
-                self._weights,
-                dict(zip(names, self._evidence(queries), strict=True)),
-                constant=RANK_CONSTANT,
-                k=k,
-            )
-            for hits, queries in zip(zip(*found, strict=True), zip(*asked, strict=True), strict=True)
-        ]
+        fused = []
+        for hits, queries in zip(zip(*found, strict=True), zip(*asked, strict=True), strict=True):
+            lanes = dict(zip(names, hits, strict=True))
+            said = dict(zip(names, self._evidence(queries), strict=True))
+            fused.append((fuse(lanes, self._weights, said, constant=RANK_CONSTANT, k=k), lanes))
+        return fused
+
+    def _search(self, lane: Lane, queries: Sequence[Sequence[str]], own: Sequence[int] | None) -> list[Hits]:
+        if own is not None and isinstance(lane.retriever, Neighbours):
+            return lane.retriever.retrieve(queries, LANE_DEPTH, without=own)
+        return lane.retriever.retrieve(queries, LANE_DEPTH)
 
     def _evidence(self, queries: Sequence[Sequence[str]]) -> list[Sequence[str]]:
         """Say which query hit; but for the text itself, which would be repeated with every label."""
@@ -90,3 +156,12 @@ class Retrieve:
             ("",) * len(asked) if lane.kind == "text" else asked
             for lane, asked in zip(self.lanes, queries, strict=True)
         ]
+
+
+def _reorder(pool: Pool, fusion: LearnedFusion) -> list[Candidate]:
+    """Order a pool by its probabilities, ties by the order before."""
+    if not pool.candidates:
+        return []
+    scores = np.round(probabilities(fusion.log_odds(pool.values)), _DIGITS)
+    order = np.argsort(-scores, kind="stable").tolist()
+    return [replace(pool.candidates[place], score=float(scores[place])) for place in order]

@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from labelmill.learning.blend import Blend
+from labelmill.learning.calibration import Calibration
+from labelmill.learning.fusion import LearnedFusion
+from labelmill.learning.promises import Decision
 from labelmill.prompts.card import TaskCard
 from labelmill.prompts.compiled import PromptState, StageName
 
 InferKind = Literal["windows", "lm", "both"]
 RankKind = Literal["fusion", "listwise", "pointwise"]
+ScorerName = Literal["late", "overlap"]
 
 _LIKELY = 0.5
 """What pointwise Rank asks of a label, in probability, where no threshold is given."""
+
+
+class LabelledText(BaseModel):
+    """A gold document that is kept for its likeness to documents to come.
+
+    Attributes:
+        text: Its beginning.
+        labels: Ids of its gold labels.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    text: str
+    labels: tuple[str, ...]
 
 
 class ProgramSpec(BaseModel):
@@ -30,9 +49,19 @@ class ProgramSpec(BaseModel):
         candidates: Labels kept per document, and stored as its ranking.
         listed: Candidates that a model is shown, the best of the fusion.
         top_k: Size of the final set at most.
-        threshold: Least score of a label of the final set. None: 0.5 with pointwise Rank, no threshold otherwise.
+        threshold: Least score of a label of the final set. None: as the decision says; without one 0.5 with pointwise
+            Rank, no threshold otherwise.
         chunk_characters: Longest piece of a document that is read at once.
         chunk_overlap: Characters that neighbouring pieces share.
+        lanes: What each lane weighs in the fusion by rank, by what is searched and the kind of query
+            (``names/windows``); None for the lanes that are good in general.
+        scorers: What looks closer at candidates, for learned fusion.
+        pool: Candidates that learned fusion looks at.
+        examples: Gold documents, whose labels are a lane: those of the nearest ones.
+        fusion: Learned fusion, from evidence to probability.
+        blend: What a model's answer adds to it.
+        calibration: From that to a probability that means what it says.
+        decision: Which candidates become labels, and what that promises.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,6 +78,14 @@ class ProgramSpec(BaseModel):
     threshold: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     chunk_characters: int = Field(default=1200, ge=200)
     chunk_overlap: int = Field(default=100, ge=0)
+    lanes: Mapping[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = None
+    scorers: tuple[ScorerName, ...] = ()
+    pool: int = Field(default=100, ge=1)
+    examples: tuple[LabelledText, ...] = ()
+    fusion: LearnedFusion | None = None
+    blend: Blend | None = None
+    calibration: Calibration | None = None
+    decision: Decision | None = None
 
     @property
     def uses_model(self) -> bool:
@@ -60,6 +97,11 @@ class ProgramSpec(BaseModel):
         """The threshold that holds; None for none."""
         return _LIKELY if self.threshold is None and self.rank == "pointwise" else self.threshold
 
+    def described(self) -> dict[str, Any]:
+        """Give plain values to store with a run: all but the texts of gold documents, of which the number is kept."""
+        values = self.model_dump(mode="json")
+        return values | {"examples": len(self.examples)}
+
     @model_validator(mode="after")
     def _consistent(self) -> ProgramSpec:
         if self.uses_model and not self.model:
@@ -69,6 +111,13 @@ class ProgramSpec(BaseModel):
             raise ValueError(f"{need} a language model. Give one with --lm.")
         if self.top_k > self.candidates:
             raise ValueError(f"top_k={self.top_k} is more than the {self.candidates} candidates that are ranked")
+        learned = {"blend": self.blend, "calibration": self.calibration, "decision": self.decision}
+        if self.fusion is None and (without := [name for name, value in learned.items() if value is not None]):
+            raise ValueError(f"{' and '.join(without)} without a learned fusion, whose probabilities they need")
+        if self.fusion and self.rank != "fusion" and self.blend is None:
+            raise ValueError(f"rank={self.rank!r} with learned fusion needs a blend, which says what its answers weigh")
+        if self.fusion and self.candidates > self.pool:
+            raise ValueError(f"candidates={self.candidates} is more than the pool={self.pool} that fusion looks at")
         if self.chunk_overlap >= self.chunk_characters:
             raise ValueError(
                 f"chunk_overlap={self.chunk_overlap} must be less than chunk_characters={self.chunk_characters}"
