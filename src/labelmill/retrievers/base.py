@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,4 +107,22 @@ class Embedder(Protocol):
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts: shape (n, d), rows of length 1. A text's vector does not depend on the others in the call."""
+        ...
+
+
+@runtime_checkable
+class TokenEmbedder(Embedder, Protocol):
+    """Has a vector for every token, too: what late interaction needs."""
+
+    def embed_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        """Embed each token of texts, in its context and to the text's end.
+
+        Returns:
+            For each text shape (tokens, d), rows of length 1; none for marks that only frame it. They do not depend
+            on the others in the call.
+        """
+        ...
+
+    def tokenise(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
+        """Number the tokens that `embed_tokens` has rows for: for each text shape (tokens,), equal for equal tokens."""
         ...

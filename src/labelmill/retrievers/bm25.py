@@ -30,7 +30,7 @@ class BM25:
         import tantivy
 
         self._index = tantivy.Index.open(str(folder))
-        self._index.register_tokenizer(_ANALYZER, _analyzer())
+        self._index.register_tokenizer(_ANALYZER, analyzer())
         self._index.reload()
 
     @staticmethod
@@ -39,7 +39,7 @@ class BM25:
         import tantivy
 
         index = tantivy.Index(_schema(), path=str(folder))
-        index.register_tokenizer(_ANALYZER, _analyzer())
+        index.register_tokenizer(_ANALYZER, analyzer())
         # One thread, one commit: the order of documents, and with it every tie, is the taxonomy's.
         writer = index.writer(_HEAP_BYTES, num_threads=1)
         for position, label in enumerate(labels):
@@ -84,10 +84,11 @@ class BM25:
 
     @cached_property
     def _words(self) -> Any:
-        return _analyzer()
+        return analyzer()
 
 
-def _analyzer() -> Any:
+def analyzer() -> Any:
+    """Make what turns a text into words: letters and digits, lower case, without accents, stemmed as English."""
     from tantivy import Filter, TextAnalyzerBuilder, Tokenizer
 
     builder = TextAnalyzerBuilder(Tokenizer.simple())

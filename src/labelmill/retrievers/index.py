@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -15,10 +16,13 @@ import numpy as np
 
 from labelmill.artifacts import cache_dir, remove_abandoned
 from labelmill.errors import StoreError
-from labelmill.retrievers.base import Embedder
+from labelmill.retrievers.base import Embedder, TokenEmbedder
 from labelmill.retrievers.bm25 import BM25
 from labelmill.retrievers.characters import Characters
 from labelmill.retrievers.dense import Dense
+from labelmill.retrievers.late import LateInteraction
+from labelmill.retrievers.overlap import WordOverlap
+from labelmill.retrievers.tokens import NameTokens
 from labelmill.retrievers.views import View, names, names_and_aliases, names_with_descriptions
 from labelmill.taxonomy import Taxonomy
 
@@ -34,7 +38,7 @@ VIEWS = {"names": names, "aliases": names_and_aliases, "descriptions": names_wit
 
 
 class Indexes:
-    """The retrievers over one taxonomy, each opened from the cache or built into it.
+    """The retrievers and scorers over one taxonomy, each opened from the cache or built into it.
 
     Args:
         taxonomy: The labels; its `key` is part of every cache key.
@@ -69,6 +73,22 @@ class Indexes:
         folder = self._folder({"kind": "characters", "view": view}, lambda path: Characters.build(texts, path))
         with _undamaged(folder):
             return Characters.open(texts, folder)
+
+    def tokens(self, embedder: TokenEmbedder) -> LateInteraction:
+        """Open late interaction with names and aliases."""
+        view = VIEWS["aliases"](self.taxonomy.labels)
+        told = partial(self._progress, f"tokens.{embedder.name}")
+        key = {"kind": "tokens", "view": view.name, "embedder": embedder.fingerprint}
+        folder = self._folder(key, lambda path: NameTokens.build(view, embedder, path, told))
+        with _undamaged(folder):
+            return LateInteraction(view, NameTokens.open(view, folder), embedder)
+
+    def overlap(self) -> WordOverlap:
+        """Open word overlap with names, aliases and descriptions."""
+        labels, told = self.taxonomy.labels, partial(self._progress, "words")
+        folder = self._folder({"kind": "overlap"}, lambda path: WordOverlap.build(labels, path, told))
+        with _undamaged(folder):
+            return WordOverlap(labels, folder)
 
     def _embed(self, view: View, embedder: Embedder, folder: Path) -> None:
         slices = []

@@ -9,7 +9,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from labelmill.models.embedders.base import Embedder
+from labelmill.models.embedders.base import Embedder, TokenEmbedder
 
 _LONGEST = 256
 """Characters of the longest text that is remembered: windows and names repeat, whole documents do not."""
@@ -34,6 +34,9 @@ class MemoEmbedder:
         self._capacity = capacity
         self._memory: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
         self._turn = Lock()  # around the embedder too: what one thread embeds, the next need not
+        if isinstance(embedder, TokenEmbedder):  # else there are no such methods here either; nothing is remembered
+            self.embed_tokens = embedder.embed_tokens
+            self.tokenise = embedder.tokenise
 
     def __len__(self) -> int:
         """Count the remembered vectors."""

@@ -67,6 +67,36 @@ class MiniLM:
             vectors[places] = self._session.run(["vectors"], {"ids": ids})[0]
         return vectors
 
+    def embed_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        """Embed each token of texts; see `labelmill.retrievers.base.TokenEmbedder`.
+
+        Longer texts are not cut but read in pieces of 254 tokens, which know nothing of each other.
+
+        Raises:
+            ArtifactError: The model's files cannot be fetched, or are not the right ones.
+            MissingExtraError: The extra ``local`` is not installed.
+        """
+        pieces = [self._pieces(text) for text in texts]
+        flat = [ids for own in pieces for ids in own]
+        rows: list[NDArray[np.float32]] = [np.empty((0, DIMENSIONS), np.float32)] * len(flat)
+        for places in _equal_length_batches([len(ids) for ids in flat]):
+            batch = np.array([flat[place] for place in places], dtype=np.int64)
+            hidden = self._token_session.run(["tokens"], {"ids": batch})[0][:, 1:-1]  # without [CLS] and [SEP]
+            hidden /= np.maximum(np.linalg.norm(hidden, axis=-1, keepdims=True), 1e-12)
+            for place, vectors in zip(places, hidden, strict=True):
+                rows[place] = vectors
+        ends = np.cumsum([len(own) for own in pieces]).tolist()
+        return [np.concatenate(rows[end - len(own) : end]) for own, end in zip(pieces, ends, strict=True)]
+
+    def tokenise(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
+        """Number the tokens of texts; see `labelmill.retrievers.base.TokenEmbedder`."""
+        return [np.array([i for ids in self._pieces(text) for i in ids[1:-1]], dtype=np.int64) for text in texts]
+
+    def _pieces(self, text: str) -> list[list[int]]:
+        """Cut a text's tokens into what the model can read, each with [CLS] and [SEP]."""
+        encoding = self._tokenizer.encode(encodable(text))
+        return [encoding.ids, *(rest.ids for rest in encoding.overflowing)]
+
     @cached_property
     def _tokenizer(self) -> Any:
         return _load_tokenizer(fetch(ARTIFACTS["minilm"]))
@@ -75,23 +105,32 @@ class MiniLM:
     def _session(self) -> Any:
         return open_session(build_minilm(quantised=self._quantised), _WHAT)
 
+    @cached_property
+    def _token_session(self) -> Any:
+        return open_session(build_minilm(quantised=self._quantised, pooled=False), _WHAT)
 
-def build_minilm(*, quantised: bool = True, progress: Progress | None = None) -> Path:
+
+def build_minilm(*, quantised: bool = True, pooled: bool = True, progress: Progress | None = None) -> Path:
     """Fetch the model and write its graph, unless they are here, and name the graph's file.
+
+    Args:
+        quantised: Whether the graph's products run on integers.
+        pooled: Whether it gives one vector a text, or one a token; each has a file of its own.
+        progress: Told how far the fetching is.
 
     Raises:
         ArtifactError: The files cannot be fetched or written, or the graph's vectors are not those of the reference.
         MissingExtraError: The extra ``local`` is not installed.
     """
     folder = fetch(ARTIFACTS["minilm"], progress=progress)
-    path = folder / f"{'int8' if quantised else 'float32'}-v{GRAPH_VERSION}.onnx"
+    path = folder / f"{'int8' if quantised else 'float32'}-v{GRAPH_VERSION}{'' if pooled else '-tokens'}.onnx"
     if path.is_file():
         return path
     try:
         from safetensors.numpy import load_file
     except ImportError as error:
         raise MissingExtraError(_WHAT, "local") from error
-    graph = write_graph(load_file(folder / "model.safetensors"), quantised=quantised)
+    graph = write_graph(load_file(folder / "model.safetensors"), quantised=quantised, pooled=pooled)
     _check(graph, folder, least=_WORST_COSINE[quantised])
     _write_whole(path, graph)
     return path
@@ -125,7 +164,10 @@ def _check(graph: bytes, folder: Path, *, least: float) -> None:
     tokenizer, session = _load_tokenizer(folder), open_session(graph, _WHAT)
     for case in reference["cases"]:
         ids = np.array([tokenizer.encode(case["text"]).ids], dtype=np.int64)
-        cosine = float(session.run(["vectors"], {"ids": ids})[0][0] @ np.array(case["vector"], dtype=np.float32))
+        vector = session.run(None, {"ids": ids})[0][0]
+        if vector.ndim == 2:  # of tokens: their mean, scaled to length 1, is the text's
+            vector = vector.sum(axis=0) / np.linalg.norm(vector.sum(axis=0))
+        cosine = float(vector @ np.array(case["vector"], dtype=np.float32))
         if not cosine >= least:  # a nan must fail, too
             raise ArtifactError(
                 f"minilm: the graph written from {folder} gives {case['text'][:40]!r} a vector at cosine {cosine:.4f} "

@@ -38,15 +38,16 @@ _WEIGHT_STEPS = 63  # 7 bits
 Weights = Mapping[str, NDArray[np.float32]]
 
 
-def write_graph(weights: Weights, *, quantised: bool = True) -> bytes:
+def write_graph(weights: Weights, *, quantised: bool = True, pooled: bool = True) -> bytes:
     """Write the graph as a serialised ONNX model.
 
-    Its input `ids` holds token ids, int64, shape (texts, tokens); its output `vectors` is float32, shape
-    (texts, 384), rows of length 1.
+    Its input `ids` holds token ids, int64, shape (texts, tokens). Its output is `vectors`, float32, shape (texts, 384),
+    rows of length 1; or, before the pooling, `tokens`, float32, shape (texts, tokens, 384), of any length.
 
     Args:
         weights: The tensors of `model.safetensors`, by their name.
         quantised: Whether the products run on integers; else they run on float32, twice as slow.
+        pooled: Whether the output is one vector a text, or one for each of its tokens.
 
     Raises:
         MissingExtraError: The package onnx is not installed.
@@ -55,8 +56,11 @@ def write_graph(weights: Weights, *, quantised: bool = True) -> bytes:
     hidden = _embeddings(graph)
     for layer in range(LAYERS):
         hidden = _layer(graph, hidden, f"encoder.layer.{layer}")
-    _pool(graph, hidden)
-    return graph.serialise()
+    if pooled:
+        _pool(graph, hidden)
+        return graph.serialise("vectors", ["texts", DIMENSIONS])
+    graph.node("Identity", hidden, output="tokens")
+    return graph.serialise("tokens", ["texts", "tokens", DIMENSIONS])
 
 
 class _Graph:
@@ -91,12 +95,12 @@ class _Graph:
         self._nodes.append(self._onnx.helper.make_node(kind, list(inputs), [output], domain=domain, **attributes))
         return output
 
-    def serialise(self) -> bytes:
-        """Put the parts together."""
+    def serialise(self, output: str, shape: list[str | int]) -> bytes:
+        """Put the parts together, with one output."""
         make, types = self._onnx.helper, self._onnx.TensorProto
         ids = make.make_tensor_value_info("ids", types.INT64, ["texts", "tokens"])
-        vectors = make.make_tensor_value_info("vectors", types.FLOAT, ["texts", DIMENSIONS])
-        graph = make.make_graph(self._nodes, "minilm", [ids], [vectors], list(self._constants.values()))
+        value = make.make_tensor_value_info(output, types.FLOAT, shape)
+        graph = make.make_graph(self._nodes, "minilm", [ids], [value], list(self._constants.values()))
         opsets = [make.make_opsetid("", 18), make.make_opsetid("com.microsoft", 1)]
         model = make.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="labelmill")
         serialised: bytes = model.SerializeToString()
