@@ -1,102 +1,143 @@
-"""Neighbours: the labels of the labelled documents that are most like a document, by the cosine of their texts."""
+"""Labels of the nearest labelled documents: what examples say of a text, whatever the labels are called.
+
+Nearest neighbours with the votes weighted by similarity; needs no word in common between a label and a text, but
+examples of the label. Exact, for up to some ten thousand examples.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from labelmill.keys import content_key
 from labelmill.retrievers.base import Embedder, Hits, best_labels
 
-NEAREST = 20
-_POWER = 4
-"""What a cosine is raised to: the nearest of a document's neighbours should outweigh the many."""
+NEIGHBOURS_VERSION = 1
+"""Raised whenever the same examples would give other numbers."""
 
-_SMOOTHING = 0.5
+NEAREST = 20
+"""Examples that vote."""
+
+POWER = 4.0
+"""Of the cosine, in a vote; the larger, the more the very nearest count."""
+
+
+_NONE = np.empty(0, dtype=np.intp)
 
 
 class Neighbours:
-    """Labels of the nearest labelled documents; some thousands of them at most.
+    """A label scores the share of the votes that examples with it have; in 0..1.
 
-    A label scores the sum of the likenesses of the nearest documents that have it, as a share of all their likeness.
+    The nearest examples vote, each by the power of its cosine with the text; one at a right angle or beyond does not.
+    A text's vector is the mean of its chunks' vectors, scaled to length 1.
 
     Args:
-        embedder: Of documents.
-        texts: Of the labelled documents.
-        labels: Positions of their labels in the taxonomy.
+        embedder: Embeds examples and documents.
+        texts: For each example its chunks.
+        labels: For each example its labels' positions in the taxonomy.
+        nearest: How many examples vote.
+        power: Of the cosine.
+
+    Attributes:
+        fingerprint: The embedder's, the examples' and their labels'.
     """
 
-    name = "neighbours"
-
-    def __init__(self, embedder: Embedder, texts: Sequence[str], labels: Sequence[Sequence[int]]) -> None:
-        """Keep the documents; they are embedded with the first query."""
+    def __init__(
+        self,
+        embedder: Embedder,
+        texts: Sequence[Sequence[str]],
+        labels: Sequence[Sequence[int]],
+        *,
+        nearest: int = NEAREST,
+        power: float = POWER,
+    ) -> None:
+        """Embed the examples."""
+        self.name = f"neighbours.{embedder.name}"
+        own = [sorted(set(given)) for given in labels]
+        parts = (NEIGHBOURS_VERSION, embedder.fingerprint, [list(chunks) for chunks in texts], own, nearest, power)
+        self.fingerprint = content_key(*parts)
         self._embedder = embedder
-        self._texts = list(texts)
-        self._labels = [np.unique(np.array(each, dtype=np.int32)) for each in labels]
+        self._nearest = nearest
+        self._power = power
+        self._labels = [np.array(positions, dtype=np.intp) for positions in own]
+        self._vectors = self._embed(texts)
+        self._found, self._counts = np.unique(np.concatenate([_NONE, *self._labels]), return_counts=True)
+        if len(self._vectors) != len(self._labels):
+            raise ValueError(f"{len(self._vectors)} examples with the labels of {len(self._labels)}")
 
-    def retrieve(self, queries: Sequence[Sequence[str]], k: int, *, without: Sequence[int] | None = None) -> list[Hits]:
-        """Find the labels of each document's neighbours; see `Retriever`.
+    def retrieve(self, queries: Sequence[Sequence[str]], k: int) -> list[Hits]:
+        """Find the labels of the examples nearest to each document; see `Retriever`.
+
+        Args:
+            queries: For each document its chunks; they make one query, so that every hit is of query 0.
+            k: How many labels a document gets at most.
+        """
+        return self.retrieve_others(queries, k, [None] * len(queries))
+
+    def retrieve_others(self, queries: Sequence[Sequence[str]], k: int, own: Sequence[int | None]) -> list[Hits]:
+        """Find labels as `retrieve` does, as if there were no example of the document itself.
 
         Args:
             queries: For each document its chunks.
             k: How many labels a document gets at most.
-            without: For each document its own place among the labelled ones, which is left out.
+            own: For each document the index of the example that it is, or None.
         """
         vectors = self._embed(queries)
-        return [
-            self._retrieve_one(vector, k, None if without is None else without[place])
-            for place, vector in enumerate(vectors)
-        ]
+        return [self._retrieve_one(vector, k, left_out) for vector, left_out in zip(vectors, own, strict=True)]
 
-    def log_shares(self, positions: NDArray[np.int32], *, without: int | None = None) -> NDArray[np.float64]:
-        """Give the smoothed log share of the labelled documents that have each label, shape (k,).
+    def frequencies(
+        self, candidates: Sequence[NDArray[np.int32]], own: Sequence[int | None]
+    ) -> list[NDArray[np.float32]]:
+        """Say how frequent each candidate is among the examples: the logarithm of its share.
+
+        The share is (count + 1/2) / (examples + 1), so that no label is impossible (Krichevsky and Trofimov, IEEE
+        Transactions on Information Theory 27, 1981).
 
         Args:
-            positions: Labels, shape (k,).
-            without: The place of a labelled document that is left out.
+            candidates: For each document positions in the taxonomy, shape (k,).
+            own: For each document the index of the example that it is and that does not count, or None.
+
+        Returns:
+            For each document float32, shape (k,).
         """
-        labels, counts = self._counts
-        at = np.minimum(np.searchsorted(labels, positions), max(len(labels) - 1, 0))
-        found = np.zeros(len(positions))
-        if len(labels):
-            found = np.where(labels[at] == positions, counts[at], 0).astype(np.float64)
-        total = len(self._texts)
-        if without is not None:
-            found -= np.isin(positions, self._labels[without])
-            total -= 1
-        return np.asarray(np.log((found + _SMOOTHING) / (total + 2 * _SMOOTHING)))
+        return [self._frequency(labels, left_out) for labels, left_out in zip(candidates, own, strict=True)]
+
+    def _embed(self, texts: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+        """Embed texts of chunks: shape (texts, d), rows of length 1, or of zeros where there is no chunk."""
+        vectors = self._embedder.embed([chunk for chunks in texts for chunk in chunks])
+        ends = np.cumsum([0, *(len(chunks) for chunks in texts)], dtype=np.intp).tolist()
+        means = np.empty((len(texts), vectors.shape[1]), dtype=np.float32)
+        for place, (start, end) in enumerate(pairwise(ends)):
+            total = vectors[start:end].sum(axis=0)
+            means[place] = total / max(float(np.linalg.norm(total)), 1e-12)
+        return means
 
     def _retrieve_one(self, vector: NDArray[np.float32], k: int, own: int | None) -> Hits:
-        # A sum of products row by row, and no matrix product, whose last bits depend on its shape.
-        likeness = np.maximum((self._vectors * vector).sum(axis=1), 0) ** _POWER
+        # One product a document, not one a batch: its last bits depend on the shape.
+        cosines = self._vectors @ vector
         if own is not None:
-            likeness[own] = 0
-        nearest = best_labels(np.where(likeness > 0, likeness, -np.inf).astype(np.float32), NEAREST)
-        if not len(nearest):
+            cosines[own] = -np.inf
+        nearest = best_labels(cosines, self._nearest)
+        votes = np.maximum(cosines[nearest].astype(np.float64), 0) ** self._power
+        if not votes.sum() > 0:
             return Hits.empty()
-        labels = np.concatenate([self._labels[place] for place in nearest.tolist()])
-        weights = np.repeat(likeness[nearest], [len(self._labels[place]) for place in nearest.tolist()])
-        found, inverse = np.unique(labels, return_inverse=True)
-        scores = (np.bincount(inverse, weights=weights) / likeness[nearest].sum()).astype(np.float32)
-        best = best_labels(scores, k)
-        return Hits(found[best].astype(np.int32), scores[best], np.zeros(len(best), dtype=np.int32))
+        voted = np.concatenate([_NONE, *(self._labels[example] for example in nearest)])
+        labels, places = np.unique(voted, return_inverse=True)
+        each = np.repeat(votes, [len(self._labels[example]) for example in nearest])
+        shares = (np.bincount(places, each, len(labels)) / votes.sum()).astype(np.float32)
+        best = best_labels(np.where(shares > 0, shares, -np.inf).astype(np.float32), k)
+        return Hits(labels[best].astype(np.int32), shares[best], np.zeros(len(best), dtype=np.int32))
 
-    def _embed(self, documents: Sequence[Sequence[str]]) -> NDArray[np.float32]:
-        """Embed documents as the means of their chunks: shape (n, d), rows of length 1."""
-        vectors = self._embedder.embed([chunk for chunks in documents for chunk in chunks])
-        means, start = [], 0
-        for chunks in documents:
-            mean = vectors[start : start + len(chunks)].sum(axis=0)
-            means.append(mean / max(float(np.linalg.norm(mean)), 1e-12))
-            start += len(chunks)
-        return np.array(means, dtype=np.float32).reshape(len(documents), vectors.shape[1])
-
-    @cached_property
-    def _vectors(self) -> NDArray[np.float32]:
-        return self._embed([[text] for text in self._texts])
-
-    @cached_property
-    def _counts(self) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        return np.unique(np.concatenate([*self._labels, np.empty(0, np.int32)]), return_counts=True)
+    def _frequency(self, labels: NDArray[np.int32], own: int | None) -> NDArray[np.float32]:
+        counts = np.zeros(len(labels))
+        if len(self._found):
+            places = np.minimum(np.searchsorted(self._found, labels), len(self._found) - 1)
+            counts += np.where(self._found[places] == labels, self._counts[places], 0)
+        total = len(self._labels)
+        if own is not None:
+            counts -= np.isin(labels, self._labels[own])
+            total -= 1
+        return np.log((counts + 0.5) / (total + 1)).astype(np.float32)
