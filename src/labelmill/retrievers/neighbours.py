@@ -54,7 +54,13 @@ class Neighbours:
         nearest: int = NEAREST,
         power: float = POWER,
     ) -> None:
-        """Embed the examples."""
+        """Embed the examples.
+
+        Raises:
+            TypeError: An example is a text instead of its chunks, which would be read letter by letter.
+        """
+        if any(isinstance(chunks, str) for chunks in texts):
+            raise TypeError("an example is a list of chunks, not a text: cut it as documents are cut")
         self.name = f"neighbours.{embedder.name}"
         own = [sorted(set(given)) for given in labels]
         parts = (NEIGHBOURS_VERSION, embedder.fingerprint, [list(chunks) for chunks in texts], own, nearest, power)
@@ -68,42 +74,40 @@ class Neighbours:
         if len(self._vectors) != len(self._labels):
             raise ValueError(f"{len(self._vectors)} examples with the labels of {len(self._labels)}")
 
-    def retrieve(self, queries: Sequence[Sequence[str]], k: int) -> list[Hits]:
+    def retrieve(
+        self, queries: Sequence[Sequence[str]], k: int, without: Sequence[int | None] | None = None
+    ) -> list[Hits]:
         """Find the labels of the examples nearest to each document; see `Retriever`.
 
         Args:
             queries: For each document its chunks; they make one query, so that every hit is of query 0.
             k: How many labels a document gets at most.
+            without: For each document the place of the example that it is itself and that does not count, or None.
         """
-        return self.retrieve_others(queries, k, [None] * len(queries))
-
-    def retrieve_others(self, queries: Sequence[Sequence[str]], k: int, own: Sequence[int | None]) -> list[Hits]:
-        """Find labels as `retrieve` does, as if there were no example of the document itself.
-
-        Args:
-            queries: For each document its chunks.
-            k: How many labels a document gets at most.
-            own: For each document the index of the example that it is, or None.
-        """
+        own = [None] * len(queries) if without is None else without
         vectors = self._embed(queries)
         return [self._retrieve_one(vector, k, left_out) for vector, left_out in zip(vectors, own, strict=True)]
 
-    def frequencies(
-        self, candidates: Sequence[NDArray[np.int32]], own: Sequence[int | None]
-    ) -> list[NDArray[np.float32]]:
-        """Say how frequent each candidate is among the examples: the logarithm of its share.
+    def log_shares(self, labels: NDArray[np.int32], without: int | None = None) -> NDArray[np.float32]:
+        """Say how frequent labels are among the examples: the logarithm of their share, shape (k,).
 
         The share is (count + 1/2) / (examples + 1), so that no label is impossible (Krichevsky and Trofimov, IEEE
         Transactions on Information Theory 27, 1981).
 
         Args:
-            candidates: For each document positions in the taxonomy, shape (k,).
-            own: For each document the index of the example that it is and that does not count, or None.
-
-        Returns:
-            For each document float32, shape (k,).
+            labels: Positions in the taxonomy, shape (k,).
+            without: The place of an example that does not count.
         """
-        return [self._frequency(labels, left_out) for labels, left_out in zip(candidates, own, strict=True)]
+        counts = np.zeros(len(labels))
+        if len(self._found):
+            places = np.minimum(np.searchsorted(self._found, labels), len(self._found) - 1)
+            counts += np.where(self._found[places] == labels, self._counts[places], 0)
+        total = len(self._labels)
+        if without is not None:
+            counts -= np.isin(labels, self._labels[without])
+            total -= 1
+        shares: NDArray[np.float64] = (counts + 0.5) / (total + 1)
+        return np.log(shares).astype(np.float32)
 
     def _embed(self, texts: Sequence[Sequence[str]]) -> NDArray[np.float32]:
         """Embed texts of chunks: shape (texts, d), rows of length 1, or of zeros where there is no chunk."""
@@ -130,14 +134,3 @@ class Neighbours:
         shares = (np.bincount(places, each, len(labels)) / votes.sum()).astype(np.float32)
         best = best_labels(np.where(shares > 0, shares, -np.inf).astype(np.float32), k)
         return Hits(labels[best].astype(np.int32), shares[best], np.zeros(len(best), dtype=np.int32))
-
-    def _frequency(self, labels: NDArray[np.int32], own: int | None) -> NDArray[np.float32]:
-        counts = np.zeros(len(labels))
-        if len(self._found):
-            places = np.minimum(np.searchsorted(self._found, labels), len(self._found) - 1)
-            counts += np.where(self._found[places] == labels, self._counts[places], 0)
-        total = len(self._labels)
-        if own is not None:
-            counts -= np.isin(labels, self._labels[own])
-            total -= 1
-        return np.log((counts + 0.5) / (total + 1)).astype(np.float32)
