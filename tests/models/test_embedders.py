@@ -95,6 +95,55 @@ def test_minilm_reads_256_tokens():
     assert (whole != other).any()
 
 
+@pytest.fixture(scope="module", params=["minilm", "minilm-float32"])
+def minilm(request):
+    return load_embedder(request.param)
+
+
+@pytest.mark.models
+class TestTokensOfMiniLM:
+    """A vector for every token, beside the one for the text."""
+
+    def test_are_unit_rows_one_a_token(self, minilm):
+        """As many rows as numbers, equal words with equal numbers, and none where there is no word."""
+        vectors, numbers = minilm.embed_tokens([*TEXTS, ""]), minilm.tokenise([*TEXTS, ""])
+        for rows, ids in zip(vectors, numbers, strict=True):
+            assert rows.dtype == np.float32
+            assert rows.shape == (len(ids), 384)
+            np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+        assert len(numbers[-1]) == 0
+        (mill, wind), (mills,) = minilm.tokenise(["mill wind", "MILL"])[0], minilm.tokenise(["mill"])[0]
+        assert mill == mills != wind
+
+    def test_do_not_depend_on_the_call(self, minilm):
+        """Alone, backwards and among many, a token gets the same vector to the last bit."""
+        many = [*TEXTS, *(f"{word} boat" for word in ["quay", "oats", "tide", "rope", "bell", "wharf", "gull", "cask"])]
+        together = minilm.embed_tokens(many)
+        for text, rows, turned in zip(many, together, minilm.embed_tokens(many[::-1])[::-1], strict=True):
+            np.testing.assert_array_equal(minilm.embed_tokens([text])[0], rows)
+            np.testing.assert_array_equal(turned, rows)
+
+    def test_are_read_to_the_end(self, minilm):
+        """Beyond 256 tokens too: what comes first and what comes last have their rows."""
+        (rows,), (ids,) = minilm.embed_tokens(["rope " * 600 + "bread"]), minilm.tokenise(["rope " * 600 + "bread"])
+        assert rows.shape == (601, 384)
+        assert ids[0] == ids[599] != ids[600]
+
+    def test_leave_the_vectors_of_texts_as_they_are(self, minilm):
+        """Asked before or after, and by another of the same name."""
+        fresh = load_embedder(minilm.name).embed(TEXTS)
+        minilm.embed_tokens(TEXTS)
+        np.testing.assert_array_equal(minilm.embed(TEXTS), fresh)
+        assert minilm.fingerprint == load_embedder(minilm.name).fingerprint
+
+    def test_know_their_context(self, minilm):
+        """A bank of a river is nearer to a shore than a bank with tellers is."""
+        river, money, shore = minilm.embed_tokens(
+            ["the bank of the river", "the bank lends money", "the shore of the lake"]
+        )
+        assert river[1] @ shore[1] > money[1] @ shore[1] + 0.1
+
+
 @pytest.mark.models
 def test_use_knows_german():
     """The multilingual encoder puts a word near its translation."""

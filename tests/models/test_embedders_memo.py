@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelmill.models.embedders import MemoEmbedder
+from labelmill.models.embedders.base import TokenEmbedder
+from toy_embedder import HashedWords
 
 
 class CountingEmbedder:
@@ -100,3 +102,13 @@ def test_threads_share_one():
     assert len(inner.asked) == 20
     for vectors in found:
         np.testing.assert_array_equal(vectors, found[0])
+
+
+def test_has_vectors_of_tokens_where_the_embedder_has():
+    """Absent stays absent; what is there gives the same."""
+    assert not isinstance(MemoEmbedder(CountingEmbedder()), TokenEmbedder)
+    memo = MemoEmbedder(HashedWords())
+    assert isinstance(memo, TokenEmbedder)
+    (mine,), (own,) = memo.embed_tokens(["a b"]), HashedWords().embed_tokens(["a b"])
+    np.testing.assert_array_equal(mine, own)
+    np.testing.assert_array_equal(memo.tokenise(["b a b"])[0], HashedWords().tokenise(["b a b"])[0])
