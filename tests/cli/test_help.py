@@ -32,6 +32,7 @@ def test_these_are_the_commands():
         "serve",
         "eval",
         "compare",
+        "report",
         "export",
         "runs",
         "status",

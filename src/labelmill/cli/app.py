@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from labelmill.cli import compare, evaluation, label, models, plan, serve, status, taxonomy
+from labelmill.cli import compare, evaluation, label, models, plan, report, serve, status, taxonomy
 from labelmill.cli.console import fail
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command("plan")(plan.plan)
 app.command("serve")(serve.serve)
 app.command("eval")(evaluation.evaluate)
 app.command("compare")(compare.compare)
+app.command("report")(report.report)
 app.command("export")(evaluation.export)
 app.command("runs")(evaluation.runs)
 app.command("status")(status.status)
