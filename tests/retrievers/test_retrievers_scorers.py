@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -213,6 +214,22 @@ def test_late_interaction_weighs_rare_tokens_more(tmp_path):
     for word, sign in (("garden", -1), ("hose", 1)):
         mean, weighted = (column(scorer, name, [word])[4] for name in ("name_mean", "name_weighted"))
         assert sign * (weighted - mean) > 0.01
+
+
+def test_a_tokens_weight_is_of_the_texts_that_have_it(tmp_path):
+    """A word that one name repeats is as rare as one that it has once."""
+    scorer = Indexes(Taxonomy.from_names(["drip drip drip drop", "tick tock", "tock"]), tmp_path).tokens(HashedWords())
+    drip, *_, drop, tick, tock, _ = scorer._names.weights.tolist()
+    assert drip == drop == tick == pytest.approx(math.log(1 + 2.5 / 1.5))
+    assert tock == pytest.approx(math.log(1 + 1.5 / 2.5))
+
+
+def test_overlap_weighs_words_of_descriptions(tmp_path):
+    """Words that descriptions share say little, though no name has them."""
+    labels = [Label(str(n), f"loaf{n}", (), "one of the many " + "oven" * (n == 0)) for n in range(9)]
+    scorer = Indexes(Taxonomy.from_labels(labels), tmp_path).overlap()
+    many, oven = (column(scorer, "description_share", [f"{word} elsewhere"], ALL[:1])[0] for word in ("many", "oven"))
+    assert 0 < 4 * many < oven < 0.5
 
 
 def test_long_documents_are_read_to_the_end(tmp_path):

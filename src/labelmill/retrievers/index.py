@@ -86,7 +86,7 @@ class Indexes:
     def overlap(self) -> WordOverlap:
         """Open word overlap with names, aliases and descriptions."""
         labels, told = self.taxonomy.labels, partial(self._progress, "words")
-        folder = self._folder({"kind": "overlap"}, lambda path: WordOverlap.build(labels, path, told))
+        folder = self._folder({"kind": "words"}, lambda path: WordOverlap.build(labels, path, told))
         with _undamaged(folder):
             return WordOverlap(labels, folder)
 

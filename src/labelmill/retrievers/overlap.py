@@ -80,7 +80,7 @@ class WordOverlap:
 
     @staticmethod
     def build(labels: Sequence[Label], folder: Path, told: Callable[[int, int], None]) -> None:
-        """Write how many labels have each word in their names; told how many are done, and of how many."""
+        """Write how many labels have each word; told how many are done, and of how many."""
         analyze = analyzer().analyze
         hashes, counts = np.empty(0, np.uint64), np.empty(0, np.int64)
         for start in range(0, len(labels), _LABELS_PER_CALL):
@@ -88,7 +88,7 @@ class WordOverlap:
             words = [
                 word
                 for label in labels[start : start + _LABELS_PER_CALL]
-                for word in {word for spelling in (label.name, *label.aliases) for word in analyze(spelling)}
+                for word in {word for text in (label.name, *label.aliases, label.description) for word in analyze(text)}
             ]
             more = _hash(words)
             hashes, places = np.unique(np.concatenate([hashes, more]), return_inverse=True)
@@ -120,7 +120,7 @@ class WordOverlap:
         return _Words(spellings, tuple(tuple(named[word] for word in own) for own in spellings), named, described)
 
     def _weigh(self, words: Iterable[str]) -> dict[str, float]:
-        """Weigh words by BM25's inverse document frequency among the labels' names; it is never negative."""
+        """Weigh words by BM25's inverse document frequency among the labels; it is never negative."""
         own = list(words)
         if not own:
             return {}
