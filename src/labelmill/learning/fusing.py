@@ -112,11 +112,22 @@ def log_loss(log_odds: NDArray[np.float64], correct: NDArray[np.bool_]) -> float
     return float(np.logaddexp(0, np.where(correct, -log_odds, log_odds)).mean())
 
 
-def fit_trees(examples: Examples) -> LearnedFusion:
-    """Fit boosted trees (scikit-learn's histogram gradient boosting) and write them down."""
+def fit_quickly(examples: Examples) -> LearnedFusion:
+    """Fit a fusion of both kinds with few, coarse trees: to compare columns, not to use."""
+    linear, trees = _linear_of(_STRENGTHS[1])(examples), fit_trees(examples, learning_rate=0.12, max_iter=50)
+    return LearnedFusion(columns=examples.columns, linear=linear.linear, trees=trees.trees)
+
+
+def fit_trees(examples: Examples, **settings: float) -> LearnedFusion:
+    """Fit boosted trees (scikit-learn's histogram gradient boosting) and write them down.
+
+    Args:
+        examples: What to fit them to.
+        settings: Other settings of scikit-learn than those of the final fusion.
+    """
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    model = HistGradientBoostingClassifier(**_SETTINGS, l2_regularization=_RIDGE, random_state=0)
+    model = HistGradientBoostingClassifier(**_SETTINGS | settings, l2_regularization=_RIDGE, random_state=0)
     model.fit(examples.values, examples.correct)
     fusion = LearnedFusion(columns=examples.columns, trees=_write(model))
     # Its nodes are no public interface: whoever changes them is found out here, and not by wrong labels.
@@ -131,7 +142,7 @@ def _linear_of(strength: float) -> Fit:
 
         means, scales = examples.values.mean(axis=0), examples.values.std(axis=0)
         scales = np.where(scales > 1e-9 * np.maximum(1, np.abs(means)), scales, 1.0)
-        model = LogisticRegression(C=strength, max_iter=5000)
+        model = LogisticRegression(C=strength, solver="newton-cholesky")
         model.fit((examples.values - means) / scales, examples.correct)
         linear = Linear(
             intercept=_short(model.intercept_[0]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from labelmill.corpus import chunk
 from labelmill.errors import InputError
 from labelmill.keys import content_key
 from labelmill.models.embedders import MemoEmbedder, load_embedder
@@ -15,7 +16,7 @@ from labelmill.pipelines.program import Program
 from labelmill.pipelines.rank import Rank
 from labelmill.pipelines.retrieve import KINDS, LANE_DEPTH, RETRIEVE_VERSION, Lane, Reordering, Retrieve
 from labelmill.pipelines.spec import ProgramSpec, ScorerName
-from labelmill.retrievers.base import Embedder, Retriever, Scorer
+from labelmill.retrievers.base import Embedder, Retriever, Scorer, TokenEmbedder
 from labelmill.retrievers.index import INDEX_VERSION, Indexes, Progress
 from labelmill.retrievers.neighbours import Neighbours
 from labelmill.taxonomy import Taxonomy
@@ -73,6 +74,7 @@ def assemble(
         retrieve=_retrieve(spec, Indexes(taxonomy, progress=progress), loaded, learning=learning),
         infer=make_infer(spec),
         rank=make_rank(spec),
+        embedders=tuple(embedder.fingerprint for embedder in loaded),
     )
 
 
@@ -101,8 +103,10 @@ def _retrieve(spec: ProgramSpec, indexes: Indexes, embedders: Sequence[Embedder]
     weights = lane_weights(spec, indexes.taxonomy)
     neighbours = _neighbours(spec, indexes.taxonomy, embedders)
     lanes = [
-        Lane(retriever, kind, weights[what, kind])
-        for what, retriever in _open(dict.fromkeys(what for what, _ in weights), indexes, embedders, neighbours)
+        Lane(retriever, kind, weights[what, kind], what, embedder)
+        for what, embedder, retriever in _open(
+            dict.fromkeys(what for what, _ in weights), indexes, embedders, neighbours
+        )
         for kind in _ASKED[spec.infer]
         if (what, kind) in weights
     ]
@@ -160,7 +164,8 @@ def _neighbours(spec: ProgramSpec, taxonomy: Taxonomy, embedders: Sequence[Embed
         return None
     place = {label.id: position for position, label in enumerate(taxonomy.labels)}
     labels = [[place[label] for label in example.labels if label in place] for example in spec.examples]
-    return Neighbours(embedders[0], [example.text for example in spec.examples], labels)
+    pieces = [chunk(example.text, spec.chunk_characters, spec.chunk_overlap) for example in spec.examples]
+    return Neighbours(embedders[0], pieces, labels)
 
 
 def _scorer(name: ScorerName, indexes: Indexes, embedders: Sequence[Embedder]) -> Scorer:
@@ -171,7 +176,7 @@ def _scorer(name: ScorerName, indexes: Indexes, embedders: Sequence[Embedder]) -
     """
     if name == "overlap":
         return indexes.overlap()
-    able = next((embedder for embedder in embedders if hasattr(embedder, "embed_tokens")), None)
+    able = next((embedder for embedder in embedders if isinstance(embedder, TokenEmbedder)), None)
     if able is None:
         raise InputError("late interaction needs the embedder minilm", remedy="Add --embedder minilm.")
     return indexes.tokens(able)
@@ -179,19 +184,19 @@ def _scorer(name: ScorerName, indexes: Indexes, embedders: Sequence[Embedder]) -
 
 def _open(
     searched: Iterable[str], indexes: Indexes, embedders: Sequence[Embedder], neighbours: Neighbours | None
-) -> Iterator[tuple[str, Retriever]]:
-    """Open what is searched: a dense view once per embedder, the others once."""
+) -> Iterator[tuple[str, int | None, Retriever]]:
+    """Open what is searched: a dense view once per embedder, which is told by its place, the others once."""
     for what in searched:
         if what == "bm25":
-            yield what, indexes.bm25()
+            yield what, None, indexes.bm25()
         elif what == "neighbours":
             if neighbours:
-                yield what, neighbours
+                yield what, None, neighbours
         elif what.endswith(".characters"):
-            yield what, indexes.characters(what.removesuffix(".characters"))
+            yield what, None, indexes.characters(what.removesuffix(".characters"))
         else:
-            for embedder in embedders:
-                yield what, indexes.dense(what, embedder)
+            for place, embedder in enumerate(embedders):
+                yield what, place, indexes.dense(what, embedder)
 
 
 def _merged(weights: Mapping[tuple[str, str], float], taxonomy: Taxonomy) -> dict[tuple[str, str], float]:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +91,8 @@ class Evidence:
         fused: Sequence[NDArray[np.float64]],
         hits: Sequence[Mapping[str, Hits]],
         own: Sequence[int] | None = None,
+        *,
+        seconds: dict[str, float],
     ) -> list[NDArray[np.float64]]:
         """Make one matrix per document, shape (candidates, columns).
 
@@ -98,8 +102,12 @@ class Evidence:
             fused: Their fused scores.
             hits: What each lane found, in the order of `lanes`.
             own: For each document its place among the gold documents, which does not count for it.
+            seconds: Is told what each scorer took.
         """
-        scored = [scorer.score(texts, pools) for scorer in self._scorers]
+        scored = []
+        for scorer in self._scorers:
+            with lap(seconds, scorer.name):
+                scored.append(scorer.score(texts, pools))
         made = []
         for place, (text, pool) in enumerate(zip(texts, pools, strict=True)):
             parts = [
@@ -166,6 +174,16 @@ class Evidence:
         if self._neighbours is None:
             return np.empty((len(pool), 0))
         return self._neighbours.log_shares(pool, without=own)[:, None].astype(np.float64)
+
+
+@contextmanager
+def lap(seconds: dict[str, float], name: str) -> Iterator[None]:
+    """Add what is done within to the seconds under a name."""
+    start = perf_counter()
+    try:
+        yield
+    finally:
+        seconds[name] = seconds.get(name, 0.0) + perf_counter() - start
 
 
 def _closer(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import ValidationError
-
 from labelmill.corpus import Corpus
 from labelmill.corpus.fields import clean, is_blank
 from labelmill.errors import InputError, LabelmillError
@@ -27,7 +25,7 @@ from labelmill.pipelines.pilot import PILOT_DOCUMENTS, PILOT_SECONDS, Pilot, Pil
 from labelmill.pipelines.preview import Preview, Previewer
 from labelmill.pipelines.program import Program
 from labelmill.pipelines.progress import OnProgress, RunProgress
-from labelmill.pipelines.spec import InferKind, ProgramSpec, RankKind
+from labelmill.pipelines.spec import InferKind, RankKind, make_spec
 from labelmill.pipelines.todo import Todo
 from labelmill.prompts.card import TaskCard
 from labelmill.records import Document, Prediction
@@ -99,21 +97,15 @@ class Labeler:
             )
             name = self._connection.model
             given: list[Any] = list(embedders)
-            try:
-                spec = ProgramSpec(
-                    infer=infer or ("both" if name else "windows"),
-                    rank=rank,
-                    model=name,
-                    embedders=tuple(e if isinstance(e, str) else e.name for e in given),
-                    task=task if isinstance(task, TaskCard) else TaskCard.read(task) if task else TaskCard(),
-                    top_k=top_k,
-                    **settings,
-                )
-            except ValidationError as error:
-                problem = error.errors()[0]
-                place = ".".join(str(part) for part in problem["loc"])
-                said = problem["msg"].removeprefix("Value error, ")
-                raise InputError(f"{place}: {said}" if place else said) from error
+            spec = make_spec(
+                infer=infer or ("both" if name else "windows"),
+                rank=rank,
+                model=name,
+                embedders=tuple(e if isinstance(e, str) else e.name for e in given),
+                task=task if isinstance(task, TaskCard) else TaskCard.read(task) if task else TaskCard(),
+                top_k=top_k,
+                **settings,
+            )
             loaded = None if all(isinstance(e, str) for e in given) else _load(given)
             self.program: Program = assemble(spec, taxonomy, embedders=loaded, progress=progress)
             undo.pop_all()

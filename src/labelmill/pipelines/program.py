@@ -33,6 +33,7 @@ class Program:
         retrieve: The Retrieve stage.
         infer: The Infer stage, where a language model proposes phrases.
         rank: The Rank stage, where a language model chooses among candidates or judges each.
+        embedders: The fingerprints of its embedders.
     """
 
     spec: ProgramSpec
@@ -40,6 +41,7 @@ class Program:
     retrieve: Retrieve
     infer: Infer | None = None
     rank: Rank | PointwiseRank | None = None
+    embedders: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelmill.learning.fusion import LearnedFusion, probabilities
-from labelmill.pipelines.evidence import Evidence
+from labelmill.pipelines.evidence import Evidence, lap
 from labelmill.records import Candidate
 from labelmill.retrievers.base import Hits, Retriever
 from labelmill.retrievers.fusion import fuse
@@ -50,11 +50,21 @@ class Queries:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A retriever, the kind of query it is given, and what it weighs in the fusion."""
+    """A retriever, the kind of query it is given, and what it weighs in the fusion.
+
+    Attributes:
+        retriever: Finds labels.
+        kind: Of query: ``text``, ``windows`` or ``phrases``.
+        weight: In the fusion by rank.
+        searched: What it searches, as `ProgramSpec.lanes` names it: ``names``, ``bm25``, ...
+        embedder: The place of its embedder in the specification; None where it has none.
+    """
 
     retriever: Retriever
     kind: str
     weight: float
+    searched: str = ""
+    embedder: int | None = None
 
     @property
     def name(self) -> str:
@@ -97,6 +107,10 @@ class Retrieve:
         lanes: At least one.
         fingerprint: Identifies lanes, weights, embedders, and what was learned; part of every run's key.
         reordering: Learned fusion, in place of the order of fusion by rank.
+
+    Attributes:
+        seconds: What each lane and each scorer took so far. A lane whose queries another has had embedded before takes
+            but its search.
     """
 
     def __init__(self, lanes: Sequence[Lane], fingerprint: str, reordering: Reordering | None = None) -> None:
@@ -104,6 +118,7 @@ class Retrieve:
         self.lanes = tuple(lanes)
         self.fingerprint = fingerprint
         self.reordering = reordering
+        self.seconds: dict[str, float] = {}
         self._weights = {lane.name: lane.weight for lane in lanes}
 
     def retrieve(self, batch: Sequence[Queries], k: int) -> list[list[Candidate]]:
@@ -128,6 +143,7 @@ class Retrieve:
             [np.array([candidate.score for candidate in candidates]) for candidates, _ in found],
             [hits for _, hits in found],
             own,
+            seconds=self.seconds,
         )
         return [Pool(candidates, values) for (candidates, _), values in zip(found, matrices, strict=True)]
 
@@ -146,9 +162,10 @@ class Retrieve:
         return fused
 
     def _search(self, lane: Lane, queries: Sequence[Sequence[str]], own: Sequence[int] | None) -> list[Hits]:
-        if own is not None and isinstance(lane.retriever, Neighbours):
-            return lane.retriever.retrieve(queries, LANE_DEPTH, without=own)
-        return lane.retriever.retrieve(queries, LANE_DEPTH)
+        with lap(self.seconds, lane.name):
+            if own is not None and isinstance(lane.retriever, Neighbours):
+                return lane.retriever.retrieve(queries, LANE_DEPTH, without=own)
+            return lane.retriever.retrieve(queries, LANE_DEPTH)
 
     def _evidence(self, queries: Sequence[Sequence[str]]) -> list[Sequence[str]]:
         """Say which query hit; but for the text itself, which would be repeated with every label."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from labelmill.errors import InputError
 from labelmill.learning.blend import Blend
 from labelmill.learning.calibration import Calibration
 from labelmill.learning.fusion import LearnedFusion
@@ -123,3 +124,23 @@ class ProgramSpec(BaseModel):
                 f"chunk_overlap={self.chunk_overlap} must be less than chunk_characters={self.chunk_characters}"
             )
         return self
+
+
+def make_spec(**fields: Any) -> ProgramSpec:
+    """Make a specification; a wrong one is an error for a user.
+
+    Raises:
+        InputError: A field is wrong, or two do not go together.
+    """
+    try:
+        return ProgramSpec(**fields)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(str(part) for part in problem["loc"])
+        said = problem["msg"].removeprefix("Value error, ")
+        raise InputError(f"{place}: {said}" if place else said) from error
+
+
+def remake(spec: ProgramSpec, **changed: Any) -> ProgramSpec:
+    """Change fields of a specification, and check it anew; raises as `make_spec` does."""
+    return make_spec(**{name: getattr(spec, name) for name in ProgramSpec.model_fields} | changed)

@@ -71,13 +71,16 @@ class Scorer(Protocol):
 
     Attributes:
         name: ``late`` or ``overlap``, for example.
-        columns: What it says of a candidate, one number each; names that are fit to be read.
         fingerprint: Changes whenever a candidate would get other numbers.
     """
 
     name: str
-    columns: tuple[str, ...]
     fingerprint: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What it says of a candidate, one number each; names that are fit to be read."""
+        ...
 
     def score(
         self, texts: Sequence[Sequence[str]], candidates: Sequence[NDArray[np.int32]]

@@ -1,0 +1,142 @@
+"""What to keep: parts of the evidence that do not make unseen documents' labels more probable are left out.
+
+Parts are tried the dearest first. A part stays out where the cross-fitted log loss without it is not higher.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelmill.learning.fusing import Examples, cross_fit, fit_quickly, log_loss
+from labelmill.pipelines.tuning.gathering import Gathered
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Evidence that is kept or left out as a whole.
+
+    Attributes:
+        name: Of a lane without its embedder (``names/windows``), of a scorer (``late``), or of an embedder.
+        kind: ``lane``, ``scorer`` or ``embedder``.
+        columns: Its places in the evidence.
+        seconds: What it takes per document.
+    """
+
+    name: str
+    kind: str
+    columns: frozenset[int]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How good a choice of parts is on documents that it was not fitted on.
+
+    Attributes:
+        without: The parts that are left out.
+        log_loss: Mean over candidates, in nats.
+        rp5: Rank-precision at 5, 0 to 1.
+        rp10: Rank-precision at 10.
+        seconds: Per document, for retrieval and all that is kept of the evidence.
+        kept: Whether it is the choice from then on.
+        front: Whether no other trial is both better (by RP@10) and faster.
+    """
+
+    without: tuple[str, ...]
+    log_loss: float
+    rp5: float
+    rp10: float
+    seconds: float
+    kept: bool = False
+    front: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give plain values."""
+        return asdict(self)
+
+
+OnTrial = Callable[[int, int], None]
+"""Told how many parts were tried, and of how many."""
+
+
+def choose(
+    gathered: Gathered, parts: Sequence[Part], *, seed: int = 0, on_trial: OnTrial = lambda *_: None
+) -> tuple[list[Part], list[Trial]]:
+    """Leave parts out one after the other, the dearest first, as long as nothing is lost by it.
+
+    Returns:
+        The parts that are left out, and every trial, that of all parts first.
+    """
+    out: list[Part] = []
+    trials = [_try(gathered, parts, out, seed)]
+    best = trials[0].log_loss
+    for done, part in enumerate(sorted(parts, key=lambda each: -each.seconds), start=1):
+        on_trial(done, len(parts))
+        if not _lanes_left(parts, [*out, part]):
+            continue
+        trial = _try(gathered, parts, [*out, part], seed)
+        if trial.log_loss <= best:
+            out, best = [*out, part], trial.log_loss
+            trial = replace(trial, kept=True)
+        trials.append(trial)
+    return out, _with_front(trials)
+
+
+def _lanes_left(parts: Sequence[Part], out: Sequence[Part]) -> bool:
+    """Say whether any lane of any embedder is left: without one there are no candidates."""
+    gone = frozenset[int]().union(*(part.columns for part in out))
+    return any(part.kind == "lane" and not part.columns <= gone for part in parts)
+
+
+def _try(gathered: Gathered, parts: Sequence[Part], out: Sequence[Part], seed: int) -> Trial:
+    examples = gathered.examples
+    gone = frozenset[int]().union(*(part.columns for part in out))
+    kept = [place for place in range(len(examples.columns)) if place not in gone]
+    found = cross_fit(examples.only(kept), fit_quickly, seed=seed)
+    # An embedder's time is that of its lanes.
+    left = [part for part in parts if part.kind != "embedder" and not part.columns <= gone]
+    return Trial(
+        without=tuple(part.name for part in out),
+        log_loss=log_loss(found, examples.correct),
+        rp5=float(rank_precision(found, examples, gathered.gold.sizes, 5).mean()),
+        rp10=float(rank_precision(found, examples, gathered.gold.sizes, 10).mean()),
+        seconds=sum(part.seconds for part in left),
+    )
+
+
+def _with_front(trials: Sequence[Trial]) -> list[Trial]:
+    """Mark the Pareto front: trials than which no other is at least as good and as fast, and better in one."""
+
+    def beaten(trial: Trial) -> bool:
+        return any(
+            other.rp10 >= trial.rp10
+            and other.seconds <= trial.seconds
+            and (other.rp10 > trial.rp10 or other.seconds < trial.seconds)
+            for other in trials
+        )
+
+    return [replace(trial, front=not beaten(trial)) for trial in trials]
+
+
+def rank_precision(
+    scores: NDArray[np.float64], examples: Examples, sizes: NDArray[np.int64], k: int
+) -> NDArray[np.float64]:
+    """Compute RP@k of every document (arXiv 2401.12178): right ones among the first k, as a share of those possible.
+
+    Args:
+        scores: Of all candidates, shape (n,).
+        examples: The candidates.
+        sizes: Gold labels of each document, shape (D,).
+        k: The depth.
+    """
+    order = np.lexsort((-scores, examples.groups))
+    groups = examples.groups[order]
+    first = np.searchsorted(groups, groups, side="left")
+    hits = examples.correct[order] & (np.arange(len(order)) - first < k)
+    found = np.bincount(groups, weights=hits, minlength=len(sizes)) / np.minimum(k, np.maximum(sizes, 1))
+    return np.asarray(found)

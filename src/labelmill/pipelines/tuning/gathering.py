@@ -1,0 +1,121 @@
+"""What is known of gold documents' candidates, gathered once: everything that is learned is learned from this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelmill.corpus import chunk
+from labelmill.errors import GoldError
+from labelmill.eval.gold import ResolvedGold, resolve_gold
+from labelmill.learning.fusing import Examples
+from labelmill.pipelines.program import Program
+from labelmill.records import Candidate, Document
+
+_BATCH = 16
+
+OnGathered = Callable[[int, int], None]
+"""Told how many documents are done, and of how many."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GoldSet:
+    """Gold documents that something can be learned from.
+
+    Attributes:
+        documents: Those with at least one label of the taxonomy, by id.
+        pieces: Each document's chunks.
+        labels: Positions of each document's gold labels.
+        sizes: How many gold labels each document has, those that the taxonomy lacks included, shape (D,).
+        resolved: What became of all gold labels.
+    """
+
+    documents: tuple[Document, ...]
+    pieces: tuple[tuple[str, ...], ...]
+    labels: tuple[frozenset[int], ...]
+    sizes: NDArray[np.int64]
+    resolved: ResolvedGold
+
+    @classmethod
+    def of(cls, program: Program, documents: Sequence[Document]) -> GoldSet:
+        """Resolve the labels and cut the texts; documents without a known label are left out.
+
+        Raises:
+            GoldError: No label resolves, or an id is used twice.
+        """
+        spec = program.spec
+        ordered = sorted(documents, key=lambda document: document.id)
+        if len({document.id for document in ordered}) < len(ordered):
+            raise GoldError("two gold documents have the same id", remedy="Give every document an id of its own.")
+        resolved = resolve_gold(((document.id, document.labels) for document in ordered), program.taxonomy)
+        rows = resolved.gold.indptr
+        labels = [resolved.gold.labels[start:end] for start, end in pairwise(rows.tolist())]
+        kept = [place for place, found in enumerate(labels) if np.any(found >= 0)]
+        chosen = [ordered[place] for place in kept]
+        return cls(
+            tuple(chosen),
+            tuple(tuple(chunk(each.text, spec.chunk_characters, spec.chunk_overlap)) for each in chosen),
+            tuple(frozenset(int(label) for label in labels[place] if label >= 0) for place in kept),
+            np.array([len(labels[place]) for place in kept], dtype=np.int64),
+            resolved,
+        )
+
+    def __len__(self) -> int:
+        return len(self.documents)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gathered:
+    """The candidates of gold documents, one after the other, and what is known of them.
+
+    Attributes:
+        gold: The documents.
+        pools: Each document's candidates, in the order of fusion by rank.
+        examples: The evidence, all documents' candidates together.
+        positions: Each candidate's label, shape (n,).
+        seconds: What each lane and scorer took for all documents; the first lane of a query embeds it for the others.
+    """
+
+    gold: GoldSet
+    pools: tuple[list[Candidate], ...]
+    examples: Examples
+    positions: NDArray[np.int32]
+    seconds: dict[str, float]
+
+
+def gather(
+    program: Program,
+    gold: GoldSet,
+    phrases: Sequence[Sequence[str]],
+    on_gathered: OnGathered = lambda *_: None,
+) -> Gathered:
+    """Retrieve for every gold document, and note what lanes and scorers say.
+
+    Args:
+        program: Assembled for learning.
+        gold: The documents. Where the program has examples, they are these, in this order.
+        phrases: What Infer proposed for each; empty without a model.
+        on_gathered: Told after every batch.
+    """
+    retrieve = program.retrieve
+    assert retrieve.reordering is not None
+    pools: list[list[Candidate]] = []
+    values = []
+    for start in range(0, len(gold), _BATCH):
+        places = range(start, min(start + _BATCH, len(gold)))
+        queries = [program.queries(gold.pieces[place], phrases[place]) for place in places]
+        for pool in retrieve.gather(queries, list(places) if program.spec.examples else None):
+            pools.append(pool.candidates)
+            values.append(pool.values)
+        on_gathered(places.stop, len(gold))
+    positions = np.array([each.label for pool in pools for each in pool], dtype=np.int32)
+    groups = np.repeat(np.arange(len(pools)), [len(pool) for pool in pools])
+    correct = np.array(
+        [each.label in gold.labels[place] for place, pool in enumerate(pools) for each in pool], dtype=np.bool_
+    )
+    examples = Examples(retrieve.reordering.evidence.columns, np.concatenate(values), correct, groups)
+    return Gathered(gold, tuple(pools), examples, positions, dict(retrieve.seconds))

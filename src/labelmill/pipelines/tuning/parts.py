@@ -1,0 +1,72 @@
+"""The parts of a program's evidence, and what becomes of a specification without some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from labelmill.pipelines.evidence import OF_A_LANE
+from labelmill.pipelines.program import Program
+from labelmill.pipelines.spec import ProgramSpec
+from labelmill.pipelines.tuning.choosing import Part
+
+NEIGHBOURS = "neighbours"
+INFER = "infer"
+
+
+def parts_of(program: Program, seconds: Mapping[str, float], asking: float) -> list[Part]:
+    """List what can be left out: lanes, scorers, all but the first embedder, and Infer where there are windows too.
+
+    Args:
+        program: Assembled for learning.
+        seconds: What lanes and scorers took per document.
+        asking: Seconds per document that Infer's model took.
+    """
+    assert program.retrieve.reordering is not None
+    columns = program.retrieve.reordering.evidence.columns
+    width = len(OF_A_LANE)
+    lanes: dict[str, set[int]] = {}
+    embedders: dict[int, set[int]] = {}
+    cost: dict[str, float] = {}
+    for place, lane in enumerate(program.retrieve.lanes):
+        own = set(range(place * width, (place + 1) * width))
+        name = f"{lane.searched}/{lane.kind}"
+        if lane.kind == "phrases" and program.spec.infer == "both":
+            name = INFER
+        lanes.setdefault(name, set()).update(own)
+        cost[name] = cost.get(name, asking if name == INFER else 0.0) + seconds.get(lane.name, 0.0)
+        if lane.embedder:
+            embedders.setdefault(lane.embedder, set()).update(own)
+    for name, own in lanes.items():
+        if name.startswith(NEIGHBOURS):
+            own.update(place for place, column in enumerate(columns) if column == "label.log_share_of_gold")
+    found = [
+        Part(name, "infer" if name == INFER else "lane", frozenset(own), cost[name]) for name, own in lanes.items()
+    ]
+    for name in program.spec.scorers:
+        own = {place for place, column in enumerate(columns) if column.split(".")[0] == name}
+        took = sum(value for lane, value in seconds.items() if lane.split(".")[0] == name)
+        found.append(Part(name, "scorer", frozenset(own), took))
+    for place, own in embedders.items():
+        took = sum(seconds.get(lane.name, 0.0) for lane in program.retrieve.lanes if lane.embedder == place)
+        found.append(Part(program.spec.embedders[place], "embedder", frozenset(own), took))
+    return found
+
+
+def without(spec: ProgramSpec, out: Sequence[Part]) -> dict[str, Any]:
+    """Say which fields of a specification are others without some parts."""
+    names = {part.name for part in out}
+    changed: dict[str, Any] = {}
+    assert spec.lanes is not None
+    infer = "windows" if INFER in names else spec.infer
+    lanes = {name: weight for name, weight in spec.lanes.items() if name not in names}
+    if INFER in names:
+        lanes = {name: weight for name, weight in lanes.items() if not name.endswith("/phrases")}
+        changed["infer"] = infer
+    changed["lanes"] = lanes
+    changed["scorers"] = tuple(name for name in spec.scorers if name not in names)
+    gone = {part.name for part in out if part.kind == "embedder"}
+    changed["embedders"] = tuple(name for name in spec.embedders if name not in gone)
+    if not any(name.startswith(NEIGHBOURS) for name in lanes):
+        changed["examples"] = ()
+    return changed
