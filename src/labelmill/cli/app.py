@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from labelmill.cli import compare, evaluation, label, models, plan, report, serve, status, taxonomy
+from labelmill.cli import compare, evaluation, label, models, plan, report, serve, status, taxonomy, tune
 from labelmill.cli.console import fail
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 error in use or data, 2 usage, 3 finished with failed documents, 130 interrupted.",
 )
 app.command("label")(label.label)
+app.command("tune")(tune.tune)
 app.command("plan")(plan.plan)
 app.command("serve")(serve.serve)
 app.command("eval")(evaluation.evaluate)

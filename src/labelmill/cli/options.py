@@ -46,7 +46,7 @@ Task = Annotated[Path | None, typer.Option(help="The task card: a TOML file with
 Infer = Annotated[
     InferChoice | None, typer.Option(help="What proposes queries. Default: both with a model, windows without.")
 ]
-Rank = Annotated[RankChoice, typer.Option(help="What orders the candidates.")]
+Rank = Annotated[RankChoice | None, typer.Option(help="What orders the candidates. Default: fusion.")]
 Lm = Annotated[
     list[str] | None,
     typer.Option(
@@ -58,14 +58,25 @@ EmbedderChoice = Annotated[
     list[str] | None,
     typer.Option(help="minilm (default), use, wordllama, st:NAME or MODEL@URL; several serve side by side."),
 ]
-TopK = Annotated[int, typer.Option(min=1, help="Labels of a document's final set at most.")]
+TunedProgram = Annotated[
+    Path | None,
+    typer.Option("--program", help="A program that `labelmill tune` wrote, in place of choosing the stages here."),
+]
+TopK = Annotated[
+    int | None,
+    typer.Option(min=1, help="Labels of a document's final set at most. Default: 5, or as the program has it."),
+]
 Threshold = Annotated[
     float | None,
     typer.Option(help="Score that a label of the final set has at least. Default: 0.5 with pointwise Rank, else none."),
 ]
-Candidates = Annotated[int, typer.Option(min=1, help="Labels that are ranked and stored per document.")]
-Listed = Annotated[int, typer.Option(min=1, help="Candidates that the model is shown by Rank.")]
-ChunkCharacters = Annotated[int, typer.Option(min=200, help="Longest piece of a document read at once.")]
+Candidates = Annotated[
+    int | None, typer.Option(min=1, help="Labels that are ranked and stored per document. Default: 50.")
+]
+Listed = Annotated[int | None, typer.Option(min=1, help="Candidates that the model is shown by Rank. Default: 20.")]
+ChunkCharacters = Annotated[
+    int | None, typer.Option(min=200, help="Longest piece of a document read at once. Default: 1200.")
+]
 Concurrency = Annotated[
     int | None,
     typer.Option(min=1, help="Requests in flight at each server at most. Default: as many as make it faster, to 256."),

@@ -27,7 +27,8 @@ class ProgramChoice:
         lm: Language models, as they were named.
         embedder: Embedders, as they were named.
         infer: The kind of Infer, where one was named.
-        rank: The kind of Rank.
+        rank: The kind of Rank, where one was named.
+        tuned: The file of a tuned program.
         settings: Everything else, as `Labeler` takes it.
     """
 
@@ -37,29 +38,36 @@ class ProgramChoice:
     lm: list[str] | None
     embedder: list[str] | None
     infer: options.InferChoice | None
-    rank: options.RankChoice
+    rank: options.RankChoice | None
+    tuned: Path | None
     settings: dict[str, Any]
 
     def open(self, shown: Progress) -> Labeler:
         """Read the taxonomy, fetch what is missing of embedded models, and make the labeler."""
         from labelmill.pipelines.labeler import Labeler
+        from labelmill.pipelines.program_file import ProgramFile
         from labelmill.taxonomy import Taxonomy
 
+        file = ProgramFile.read(self.tuned) if self.tuned else None
         labels = Taxonomy.read(self.taxonomy, where=self.labels_where, language=self.language)
-        models, embedders = self.lm or ["none"], self.embedder or ["minilm"]
-        _fetch_models([*embedders, *(["smollm2"] if "embedded" in models else [])], shown)
+        models, embedders = self.lm or ["none"], file.spec.embedders if file else self.embedder or ["minilm"]
+        fetch_models([*embedders, *(["smollm2"] if "embedded" in models else [])], shown)
         windows = self.infer in {None, options.InferChoice.windows}
-        if models == ["none"] and windows and self.rank is options.RankChoice.fusion:
+        if models == ["none"] and windows and self.rank in {None, options.RankChoice.fusion} and not file:
             say("No language model: infer=windows, rank=fusion. Give one with --lm.")
-        return Labeler(
+        labeler = Labeler(
             labels,
             lm=models,
+            program=file,
             infer=None if self.infer is None else self.infer.value,
-            rank=self.rank.value,
-            embedders=embedders,
+            rank=None if self.rank is None else self.rank.value,
+            embedders=self.embedder,
             progress=shown.building,
             **self.settings,
         )
+        for note in labeler.notes:
+            say(f"Note: {note}.")
+        return labeler
 
 
 def takes_program(command: Callable[..., None]) -> Callable[..., None]:
@@ -89,18 +97,19 @@ def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
 
 def _choose(
     taxonomy: options.TaxonomyFile,
+    tuned: options.TunedProgram = None,
     task: options.Task = None,
     infer: options.Infer = None,
-    rank: options.Rank = options.RankChoice.fusion,
+    rank: options.Rank = None,
     lm: options.Lm = None,
     embedder: options.EmbedderChoice = None,
     labels_where: options.Where = None,
     language: options.Language = "en",
-    top_k: options.TopK = 5,
+    top_k: options.TopK = None,
     threshold: options.Threshold = None,
-    candidates: options.Candidates = 50,
-    listed: options.Listed = 20,
-    chunk_characters: options.ChunkCharacters = 1200,
+    candidates: options.Candidates = None,
+    listed: options.Listed = None,
+    chunk_characters: options.ChunkCharacters = None,
     concurrency: options.Concurrency = None,
     timeout: options.Timeout = 300.0,
     patience: options.Patience = 3600.0,
@@ -116,10 +125,10 @@ def _choose(
         "timeout": timeout,
         "patience": patience,
     }
-    return ProgramChoice(taxonomy, labels_where, language, lm, embedder, infer, rank, settings)
+    return ProgramChoice(taxonomy, labels_where, language, lm, embedder, infer, rank, tuned, settings)
 
 
-def _fetch_models(names: list[str], shown: Progress) -> None:
+def fetch_models(names: list[str], shown: Progress) -> None:
     """Fetch the files of embedded models first, with a progress bar, rather than silently with the first text."""
     from labelmill.models.catalog import fetch_model, list_models
 

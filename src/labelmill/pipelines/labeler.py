@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,7 +25,8 @@ from labelmill.pipelines.pilot import PILOT_DOCUMENTS, PILOT_SECONDS, Pilot, Pil
 from labelmill.pipelines.preview import Preview, Previewer
 from labelmill.pipelines.program import Program
 from labelmill.pipelines.progress import OnProgress, RunProgress
-from labelmill.pipelines.spec import InferKind, RankKind, make_spec
+from labelmill.pipelines.program_file import ProgramFile
+from labelmill.pipelines.spec import InferKind, ProgramSpec, RankKind, make_spec, remake
 from labelmill.pipelines.todo import Todo
 from labelmill.prompts.card import TaskCard
 from labelmill.records import Document, Prediction
@@ -48,19 +49,24 @@ class Labeler:
         taxonomy: The labels.
         lm: The language model: ``none``, ``embedded``, ``MODEL@URL`` or a URL; several URLs for servers of the same
             model; or any `ChatModel`.
+        program: A tuned program, or its file: it says what follows, down to `task`, and what was learned.
         infer: ``windows``, ``lm`` or ``both``; by default ``both`` with a model and ``windows`` without.
-        rank: ``fusion``, ``listwise`` or ``pointwise``.
-        embedders: Names of embedders (``minilm``, ``use``, ``wordllama``, ``st:NAME``, ``MODEL@URL``), or embedders.
+        rank: ``fusion`` (the default), ``listwise`` or ``pointwise``.
+        embedders: Names of embedders (``minilm``, the default, ``use``, ``wordllama``, ``st:NAME``, ``MODEL@URL``), or
+            embedders.
         task: The wording, as a card or the path of a TOML file.
-        top_k: Size of a final set at most.
+        top_k: Size of a final set at most: 5 by default, or as the program decides.
         concurrency: Requests in flight at each server at most; by default as many as make it faster.
         timeout: Seconds for an answer of the model.
         patience: Seconds to wait for its servers while none answers.
         progress: Told how far the building of an index is.
         settings: Further fields of `ProgramSpec`.
 
+    Attributes:
+        notes: What is other than when the program was tuned, and what still holds; lines for a person.
+
     Raises:
-        InputError: A setting is wrong, or a stage needs a model and there is none.
+        InputError: A setting is wrong, or the program's, or a stage needs a model and there is none.
         ModelUnavailable: The server does not answer.
     """
 
@@ -69,11 +75,12 @@ class Labeler:
         taxonomy: Taxonomy,
         *,
         lm: str | Sequence[str] | ChatModel = "none",
+        program: ProgramFile | str | Path | None = None,
         infer: InferKind | None = None,
-        rank: RankKind = "fusion",
-        embedders: Sequence[str | Embedder] = ("minilm",),
+        rank: RankKind | None = None,
+        embedders: Sequence[str | Embedder] | None = None,
         task: TaskCard | str | Path | None = None,
-        top_k: int = 5,
+        top_k: int | None = None,
         concurrency: int | None = None,
         timeout: float = TIMEOUT_SECONDS,
         patience: float = PATIENCE_SECONDS,
@@ -85,7 +92,10 @@ class Labeler:
         self._resources = contextlib.ExitStack()
         with contextlib.ExitStack() as undo:
             undo.callback(self.close)
-            asks = infer != "windows" or rank != "fusion"
+            given = {"infer": infer, "rank": rank, "embedders": embedders, "task": task, "top_k": top_k} | settings
+            chosen = {name: value for name, value in given.items() if value is not None}
+            tuned = ProgramFile.read(program) if isinstance(program, str | Path) else program
+            asks = tuned.spec.uses_model if tuned else infer != "windows" or rank not in {None, "fusion"}
             self._connection = run_to_end(
                 lambda: Connection.find(
                     lm if asks else "none",
@@ -96,18 +106,13 @@ class Labeler:
                 )
             )
             name = self._connection.model
-            given: list[Any] = list(embedders)
-            spec = make_spec(
-                infer=infer or ("both" if name else "windows"),
-                rank=rank,
-                model=name,
-                embedders=tuple(e if isinstance(e, str) else e.name for e in given),
-                task=task if isinstance(task, TaskCard) else TaskCard.read(task) if task else TaskCard(),
-                top_k=top_k,
-                **settings,
-            )
-            loaded = None if all(isinstance(e, str) for e in given) else _load(given)
+            loaded = None
+            if tuned:
+                spec = _with_overrides(tuned.spec, name, chosen)
+            else:
+                spec, loaded = _choose(name, chosen)
             self.program: Program = assemble(spec, taxonomy, embedders=loaded, progress=progress)
+            self.notes = tuned.differences(self.program, name) if tuned else []
             undo.pop_all()
 
     def __enter__(self) -> Self:
@@ -305,6 +310,37 @@ class Labeler:
                     [found for found in item.predictions if ranked or found.selected] for item in result.documents
                 ]
         return labelled
+
+
+_NOT_THE_PROGRAMS = ("top_k", "threshold")
+
+
+def _with_overrides(spec: ProgramSpec, model: str, chosen: Mapping[str, Any]) -> ProgramSpec:
+    """Take a tuned program as it is, but for the size and the threshold of final sets."""
+    if set_twice := sorted(set(chosen) - set(_NOT_THE_PROGRAMS)):
+        raise InputError(
+            f"{' and '.join(set_twice)} cannot be set beside a program, which says so itself",
+            remedy="Leave that out, or tune another program.",
+        )
+    if spec.uses_model and not model:
+        raise InputError(
+            f"this program asks a language model, {spec.model!r} when it was tuned", remedy="Give one with --lm."
+        )
+    return remake(spec, **({"model": model} if spec.uses_model else {}), **chosen)
+
+
+def _choose(model: str, chosen: Mapping[str, Any]) -> tuple[ProgramSpec, list[Embedder] | None]:
+    """Make a specification of what was chosen, and load embedders that were given as such."""
+    given: list[Any] = list(chosen.get("embedders", ("minilm",)))
+    task = chosen.get("task", TaskCard())
+    fields = {
+        "infer": "both" if model else "windows",
+        "model": model,
+        **chosen,
+        "embedders": tuple(e if isinstance(e, str) else e.name for e in given),
+        "task": task if isinstance(task, TaskCard) else TaskCard.read(task),
+    }
+    return make_spec(**fields), None if all(isinstance(e, str) for e in given) else _load(given)
 
 
 def _load(embedders: Sequence[str | Embedder]) -> list[Embedder]:

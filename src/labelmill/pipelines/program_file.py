@@ -94,7 +94,7 @@ class ProgramFile(BaseModel):
         finally:
             part.unlink(missing_ok=True)
 
-    def differences(self, program: Program, embedders: tuple[str, ...], model: str) -> list[str]:
+    def differences(self, program: Program, model: str) -> list[str]:
         """Say in lines what is other than when it was tuned, and what still holds."""
         lines = []
         if program.taxonomy.key != self.taxonomy.key:
@@ -107,7 +107,7 @@ class ProgramFile(BaseModel):
                 + (f", and what was promised ({decision.promise}) is not shown" if decision else "")
                 + (f"; {len(named):,} labels of its examples are gone" if named else "")
             )
-        if embedders != self.embedders:
+        if program.embedders != self.embedders:
             lines.append(
                 "the program was tuned with other embedders: what was learned of their scores may no longer hold; "
                 "tune anew"

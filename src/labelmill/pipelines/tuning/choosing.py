@@ -16,6 +16,10 @@ from labelmill.learning.fusing import Examples, cross_fit, fit_quickly, log_loss
 from labelmill.pipelines.tuning.gathering import Gathered
 
 
+MOST_DOCUMENTS = 300
+"""To choose evidence by; fusion itself is learned from all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """Evidence that is kept or left out as a whole.
@@ -69,9 +73,12 @@ def choose(
 ) -> tuple[list[Part], list[Trial]]:
     """Leave parts out one after the other, the dearest first, as long as nothing is lost by it.
 
+    Of many documents some hundreds are drawn to choose by.
+
     Returns:
         The parts that are left out, and every trial, that of all parts first.
     """
+    gathered = _draw(gathered, seed)
     out: list[Part] = []
     trials = [_try(gathered, parts, out, seed)]
     best = trials[0].log_loss
@@ -85,6 +92,17 @@ def choose(
             trial = replace(trial, kept=True)
         trials.append(trial)
     return out, _with_front(trials)
+
+
+def _draw(gathered: Gathered, seed: int) -> Gathered:
+    """Draw at most `MOST_DOCUMENTS`, and number them anew."""
+    whole, documents = gathered.examples, len(gathered.gold)
+    if documents <= MOST_DOCUMENTS:
+        return gathered
+    drawn = np.sort(np.random.default_rng(seed).permutation(documents)[:MOST_DOCUMENTS])
+    some = whole.take(np.isin(whole.groups, drawn))
+    gold = replace(gathered.gold, sizes=gathered.gold.sizes[drawn])
+    return replace(gathered, gold=gold, examples=replace(some, groups=np.searchsorted(drawn, some.groups)))
 
 
 def _lanes_left(parts: Sequence[Part], out: Sequence[Part]) -> bool:
