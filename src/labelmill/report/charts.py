@@ -107,10 +107,10 @@ def draw_lines(
     parts = [_frame(names, axes)]
     if mark is not None:
         at = axes.x(mark)
-        parts.append(element("line", class_="here", x1=at, x2=at, y1=TOP, y2=BOTTOM))
+        parts.append(element("line", class_="here", stroke="currentColor", x1=at, x2=at, y1=TOP, y2=BOTTOM))
     for number, line in enumerate(lines, start=1):
         points = " ".join(f"{axes.x(x)},{axes.y(y)}" for x, y in line.points)
-        parts.append(element("polyline", class_=f"line k{number}", points=points))
+        parts.append(element("polyline", class_=f"line k{number}", points=points, fill="none", stroke="currentColor"))
     looks = [(f"line k{number}", line.name) for number, line in enumerate(lines, start=1)]
     marked = [("here", "in use")] if mark is not None else []
     return _figure(title, description, HEIGHT, parts, [*looks, *marked])
@@ -122,10 +122,14 @@ def draw_whiskers(
     """Draw points with intervals, and the diagonal on which they should be; arguments as for `draw_lines`."""
     start, end = max(0.0, axes.left), min(1.0, axes.right)
     ends = {"x1": axes.x(start), "y1": axes.y(start), "x2": axes.x(end), "y2": axes.y(end)}
-    parts = [_frame(names, axes), element("line", class_="ideal", **ends)]
+    parts = [_frame(names, axes), element("line", class_="ideal", stroke="currentColor", **ends)]
     for each in whiskers:
         at = axes.x(each.x)
-        parts.append(element("line", class_="whisker", x1=at, x2=at, y1=axes.y(each.low), y2=axes.y(each.high)))
+        parts.append(
+            element(
+                "line", class_="whisker", stroke="currentColor", x1=at, x2=at, y1=axes.y(each.low), y2=axes.y(each.high)
+            )
+        )
         parts.append(element("circle", class_="dot k1", cx=at, cy=axes.y(each.y), r=3.5))
     return _figure(title, description, HEIGHT, parts, [("line k1", "observed"), ("ideal", "as it should be")])
 
@@ -152,7 +156,7 @@ def _bar(bar: Bar, top: float) -> list[Markup]:
     if bar.low is not None and bar.high is not None:
         end = max(end, bar_end(bar.high))
         ends = {"x1": bar_end(bar.low), "x2": bar_end(bar.high), "y1": middle, "y2": middle}
-        parts.append(element("line", class_="whisker", **ends))
+        parts.append(element("line", class_="whisker", stroke="currentColor", **ends))
     return [*parts, element("text", f"{100 * bar.value:.1f}", x=end + 5, y=middle + 4)]
 
 
@@ -163,7 +167,7 @@ def _frame(names: tuple[str, str], axes: Axes) -> Markup:
         share = step / 4
         value = axes.left + share * (axes.right - axes.left)
         x, y = axes.x(value), axes.y(share)
-        parts.append(element("line", class_="grid", x1=LEFT, x2=RIGHT, y1=y, y2=y))
+        parts.append(element("line", class_="grid", stroke="silver", x1=LEFT, x2=RIGHT, y1=y, y2=y))
         parts.append(element("text", f"{100 * share:.0f}", x=LEFT - 6, y=y + 4, text_anchor="end"))
         parts.append(element("text", f"{value:.3g}", x=x, y=BOTTOM + 17, text_anchor="middle"))
     parts.append(element("text", names[0], x=(LEFT + RIGHT) / 2, y=BOTTOM + 36, text_anchor="middle"))
@@ -185,6 +189,9 @@ def _figure(
         *parts,
         viewBox=f"0 0 {WIDTH} {height:g}",
         role="img",
+        # For readers that know SVG and not our style.
+        font_size=12,
+        stroke_width=1,
         aria_labelledby=f"{key}-title {key}-text",
     )
     legend = element("figcaption", *(_look(look, named) for look, named in looks)) if looks else Markup()

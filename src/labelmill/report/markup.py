@@ -43,6 +43,11 @@ def clip(value: str, longest: int = LONGEST_NAME) -> str:
     return value if len(value) <= longest else f"{value[: longest - 1]}…"
 
 
+def straight(value: str) -> str:
+    """Take out what turns the direction of writing, for places where no element around the text could end that."""
+    return _DIRECTIONS.sub("", value)
+
+
 def element(tag: str, *children: str, **attributes: str | float | bool | None) -> Markup:
     """Make an element.
 
@@ -86,7 +91,7 @@ def table(caption: str, columns: Sequence[str], groups: Sequence[tuple[str, Sequ
 
 def facts(pairs: Iterable[tuple[str, str]]) -> Markup:
     """List what is what."""
-    return element("dl", *(join([element("dt", what), element("dd", value)]) for what, value in pairs))
+    return element("dl", *(join([element("dt", what), element("dd", value, dir="auto")]) for what, value in pairs))
 
 
 def _group(title: str, rows: Sequence[Sequence[str]], classes: Sequence[str | None]) -> list[Markup]:
@@ -103,10 +108,9 @@ def _cells(row: Sequence[str], classes: Sequence[str | None]) -> list[Markup]:
 
 
 def _attribute(key: str, value: str | float | bool | None) -> str:
-    """Write an attribute; nothing that turns the direction of writing, because no element around it could end that."""
     if value is None or value is False:
         return ""
     shown = key.rstrip("_").replace("_", "-")
     if value is True:
         return f" {shown}"
-    return f' {shown}="{escape(_DIRECTIONS.sub("", _FORBIDDEN.sub(chr(0xFFFD), str(value))))}"'
+    return f' {shown}="{escape(_FORBIDDEN.sub(chr(0xFFFD), straight(str(value))))}"'

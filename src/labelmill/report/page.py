@@ -6,7 +6,7 @@ import base64
 import hashlib
 
 from labelmill.report import sections
-from labelmill.report.markup import Markup, clip, element, join, name
+from labelmill.report.markup import Markup, clip, element, join, name, straight
 from labelmill.report.style import STYLE
 from labelmill.report.values import Report
 
@@ -27,7 +27,7 @@ def render_page(report: Report) -> str:
 
     It loads nothing and runs nothing, and says so to the browser: the policy admits this very style and nothing else.
     """
-    title = f"labelmill: run {clip(report.run)}"
+    title = f"labelmill: run {straight(clip(report.run))}"
     shown = [(key, heading, body) for key, heading, show in _SECTIONS if (body := show(report))]
     entries = [element("li", element("a", heading, href=f"#{key}")) for key, heading, _ in shown]
     bodies = [

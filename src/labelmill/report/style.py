@@ -18,7 +18,8 @@ dt { color: var(--soft); } dd { margin: 0; }
 table { border-collapse: collapse; min-width: 60%; font-size: .9rem; overflow-wrap: normal; }
 caption { text-align: left; font-weight: 600; padding: .3rem 0; }
 th, td { text-align: left; vertical-align: top; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid var(--rule);
-  max-width: 22rem; overflow-wrap: anywhere; }
+  max-width: 24rem; overflow-wrap: break-word; }
+td bdi { overflow-wrap: anywhere; } th[scope=row] { min-width: 7rem; }
 th { font-weight: 500; } thead th, th[scope=rowgroup] { color: var(--soft); }
 .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 figure { margin: 1rem 0; max-width: 36rem; } svg { width: 100%; height: auto; display: block; }
