@@ -10,7 +10,7 @@ DEMO_VENV ?= .venv-demo
 VLLM_VENV ?= .venv-vllm
 BIN := $(VENV)/bin
 WORKERS ?= 2
-EVERYTHING := .[local,skos,dev]
+EVERYTHING := .[local,skos,tune,dev]
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1

@@ -128,7 +128,8 @@ def fit_trees(examples: Examples, **settings: float) -> LearnedFusion:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     model = HistGradientBoostingClassifier(**_SETTINGS | settings, l2_regularization=_RIDGE, random_state=0)
-    model.fit(examples.values, examples.correct)
+    with _one_thread():
+        model.fit(examples.values, examples.correct)
     fusion = LearnedFusion(columns=examples.columns, trees=_write(model))
     # Its nodes are no public interface: whoever changes them is found out here, and not by wrong labels.
     if not np.allclose(fusion.log_odds(examples.values), model.decision_function(examples.values), atol=1e-3):
@@ -143,7 +144,8 @@ def _linear_of(strength: float) -> Fit:
         means, scales = examples.values.mean(axis=0), examples.values.std(axis=0)
         scales = np.where(scales > 1e-9 * np.maximum(1, np.abs(means)), scales, 1.0)
         model = LogisticRegression(C=strength, solver="newton-cholesky")
-        model.fit((examples.values - means) / scales, examples.correct)
+        with _one_thread():
+            model.fit((examples.values - means) / scales, examples.correct)
         linear = Linear(
             intercept=_short(model.intercept_[0]),
             weights=tuple(map(_short, model.coef_[0])),
@@ -153,6 +155,13 @@ def _linear_of(strength: float) -> Fit:
         return LearnedFusion(columns=examples.columns, linear=linear)
 
     return fit
+
+
+def _one_thread() -> Any:
+    """Keep OpenMP and BLAS to one thread: the work is small, and where others are busy, threads wait for each other."""
+    from threadpoolctl import threadpool_limits  # of scikit-learn
+
+    return threadpool_limits(limits=1)
 
 
 def _write(model: Any) -> Trees:
