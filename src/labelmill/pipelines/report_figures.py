@@ -188,13 +188,13 @@ def _least(program: Mapping[str, Any]) -> float:
 
 
 def _notes(program: Mapping[str, Any], in_use: float | None) -> list[str]:
-    notes = ["The threshold in use is not on the curve where no label has that very score."] if in_use else []
+    """Say what the mark of the threshold in use does not."""
     if in_use is None:
-        notes.append("This program has no threshold: the first labels of each document are given.")
-    decision = program.get("decision") if in_use is not None and program.get("threshold") is None else None
+        return ["This program has no threshold: the first labels of each document are given."]
+    decision = program.get("decision") if program.get("threshold") is None else None
     if decision and decision.get("group_thresholds"):
-        notes.append("Groups of labels have thresholds of their own; what is marked is that of all other labels.")
-    return notes
+        return ["Groups of labels have thresholds of their own; what is marked is that of all other labels."]
+    return []
 
 
 def _cut(point: ThresholdPoint) -> Cut:

@@ -27,7 +27,7 @@ def describe_program(program: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     words = {"model": str(program.get("model") or "a model"), "listed": program.get("listed", "few")}
     task = program.get("task") or {}
     lines = [
-        ("Task", f"{task.get('label', 'a label')}, of {task.get('document', 'a document')}"),
+        ("Task", f"a label is {task.get('label', 'a label')}; a document is {task.get('document', 'a document')}"),
         ("Infer", _INFER.get(str(program.get("infer")), str(program.get("infer"))).format(**words)),
         ("Retrieve", _retrieve(program)),
         ("Rank", _RANK.get(str(program.get("rank")), str(program.get("rank"))).format(**words)),
