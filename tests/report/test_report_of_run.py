@@ -168,6 +168,15 @@ def test_examples_say_what_was_given_and_what_was_missed(make):
     assert any("missed" in mark["class"] for mark in page.of("mark"))
 
 
+def test_the_nearest_phrase_to_what_was_never_proposed_is_not_highlighted(make):
+    """It is named in the explanation, and speaks for nothing."""
+    _, _, found = make(PROBABLE, 0.3, examples=9)
+    (example,) = (each for each in found.examples if each.document == "d3")
+    ((_, explanation),) = example.missed
+    assert "was never proposed" in explanation
+    assert [each for each in example.evidence if each.verdict == "missed"] == []
+
+
 def test_examples_of_long_texts_are_cut(make, tmp_path):
     path, gold, _ = make(PROBABLE, 0.3)
     long = GoldCorpus(tuple(type(each)(each.id, each.text * 500, each.labels) for each in gold.documents))

@@ -91,4 +91,6 @@ def _of_given(labels: Iterable[Given]) -> list[Evidence]:
 
 
 def _of_missed(entries: Iterable[LedgerEntry]) -> list[Evidence]:
-    return [Evidence(entry.query, entry.name, "missed") for entry in entries if entry.query]
+    # The nearest phrase to what was never proposed is too far from it to speak for it.
+    telling = (entry for entry in entries if entry.query and entry.fate is not Fate.not_proposed)
+    return [Evidence(entry.query, entry.name, "missed") for entry in telling]

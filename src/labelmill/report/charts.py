@@ -169,7 +169,7 @@ def _frame(names: tuple[str, str], axes: Axes) -> Markup:
         x, y = axes.x(value), axes.y(share)
         parts.append(element("line", class_="grid", stroke="silver", x1=LEFT, x2=RIGHT, y1=y, y2=y))
         parts.append(element("text", f"{100 * share:.0f}", x=LEFT - 6, y=y + 4, text_anchor="end"))
-        parts.append(element("text", f"{value:.3g}", x=x, y=BOTTOM + 17, text_anchor="middle"))
+        parts.append(element("text", f"{value:.2g}", x=x, y=BOTTOM + 17, text_anchor="middle"))
     parts.append(element("text", names[0], x=(LEFT + RIGHT) / 2, y=BOTTOM + 36, text_anchor="middle"))
     middle = (TOP + BOTTOM) / 2
     turned = f"rotate(-90 12 {middle})"
