@@ -37,6 +37,7 @@ from labelmill.pipelines.program_file import ProgramFile
 from labelmill.pipelines.spec import remake
 from labelmill.pipelines.tuning import TuneProgress, tune
 from labelmill.pipelines.tuning.gathering import GoldSet, gather
+from labelmill.pipelines.tuning.parts import TAUGHT
 from labelmill.pipelines.tuning.ranking import keep_best
 
 KS = (5, 10)
@@ -201,11 +202,11 @@ def measure(splits: Iterator[Split], embedders: Sequence[str]) -> dict[str, Any]
 def promises(split: Split, embedders: Sequence[str], splits: int) -> dict[str, Any]:
     """Make promises on random parts of all documents, as many as there are to tune on, and see them kept on the rest.
 
-    Evidence is that of a program tuned on the whole gold, but for its neighbours; fusion, calibration and decision are
-    learned anew on each part.
+    Evidence is that of a program tuned on the whole gold, but for what learns from examples; fusion, calibration and
+    decision are learned anew on each part.
     """
     program, _ = learn(split, embedders)
-    lanes = {name: weight for name, weight in (program.spec.lanes or {}).items() if not name.startswith("neighbours")}
+    lanes = {name: weight for name, weight in (program.spec.lanes or {}).items() if name not in TAUGHT}
     spec = remake(program.spec, fusion=None, calibration=None, decision=None, blend=None, examples=(), lanes=lanes)
     loaded = [MemoEmbedder(load_embedder(name), 200_000) for name in spec.embedders]
     ready = assemble(spec, split.taxonomy, embedders=loaded, learning=True)

@@ -17,6 +17,7 @@ from labelmill.pipelines.rank import Rank
 from labelmill.pipelines.retrieve import KINDS, LANE_DEPTH, RETRIEVE_VERSION, Lane, Reordering, Retrieve
 from labelmill.pipelines.spec import ProgramSpec, ScorerName
 from labelmill.retrievers.base import Embedder, Retriever, Scorer, TokenEmbedder
+from labelmill.retrievers.classifier import Classifier
 from labelmill.retrievers.index import INDEX_VERSION, Indexes, Progress
 from labelmill.retrievers.neighbours import Neighbours
 from labelmill.taxonomy import Taxonomy
@@ -44,7 +45,16 @@ finer ones apart. Learned weights are for programs tuned on gold.
 """
 
 
-_SEARCHED = ("names", "aliases", "descriptions", "bm25", "names.characters", "aliases.characters", "neighbours")
+_SEARCHED = (
+    "names",
+    "aliases",
+    "descriptions",
+    "bm25",
+    "names.characters",
+    "aliases.characters",
+    "neighbours",
+    "classifier",
+)
 
 
 def assemble(
@@ -101,12 +111,10 @@ _ASKED = {"windows": ("text", "windows"), "lm": ("text", "phrases"), "both": ("t
 
 def _retrieve(spec: ProgramSpec, indexes: Indexes, embedders: Sequence[Embedder], *, learning: bool) -> Retrieve:
     weights = lane_weights(spec, indexes.taxonomy)
-    neighbours = _neighbours(spec, indexes.taxonomy, embedders)
+    taught = _taught(spec, indexes.taxonomy, embedders, {what for what, _ in weights})
     lanes = [
         Lane(retriever, kind, weights[what, kind], what, embedder)
-        for what, embedder, retriever in _open(
-            dict.fromkeys(what for what, _ in weights), indexes, embedders, neighbours
-        )
+        for what, embedder, retriever in _open(dict.fromkeys(what for what, _ in weights), indexes, embedders, taught)
         for kind in _ASKED[spec.infer]
         if (what, kind) in weights
     ]
@@ -116,8 +124,10 @@ def _retrieve(spec: ProgramSpec, indexes: Indexes, embedders: Sequence[Embedder]
     reordering = None
     if learning or spec.fusion:
         scorers = [_scorer(name, indexes, embedders) for name in spec.scorers]
-        names = [lane.name for lane in lanes]
-        evidence = Evidence(indexes.taxonomy.labels, names, scorers, LANE_DEPTH, neighbours)
+        names, near = [lane.name for lane in lanes], taught.get("neighbours")
+        evidence = Evidence(
+            indexes.taxonomy.labels, names, scorers, LANE_DEPTH, near if isinstance(near, Neighbours) else None
+        )
         reordering = Reordering(evidence, spec.fusion, spec.pool)
         learned = spec.fusion.model_dump(mode="json") if spec.fusion else None
         examples = [example.model_dump(mode="json") for example in spec.examples]
@@ -158,14 +168,18 @@ def _check_columns(columns: tuple[str, ...], spec: ProgramSpec) -> None:
         )
 
 
-def _neighbours(spec: ProgramSpec, taxonomy: Taxonomy, embedders: Sequence[Embedder]) -> Neighbours | None:
-    """Make the lane of labelled examples, of the labels that the taxonomy still has."""
+_Taught = Mapping[str, Neighbours | Classifier]
+
+
+def _taught(spec: ProgramSpec, taxonomy: Taxonomy, embedders: Sequence[Embedder], searched: set[str]) -> _Taught:
+    """Make the lanes that learn from labelled examples, of the labels that the taxonomy still has."""
     if not spec.examples:
-        return None
+        return {}
     place = {label.id: position for position, label in enumerate(taxonomy.labels)}
     labels = [[place[label] for label in example.labels if label in place] for example in spec.examples]
     pieces = [chunk(example.text, spec.chunk_characters, spec.chunk_overlap) for example in spec.examples]
-    return Neighbours(embedders[0], pieces, labels)
+    kinds = {"neighbours": Neighbours, "classifier": Classifier}
+    return {name: kind(embedders[0], pieces, labels) for name, kind in kinds.items() if name in searched}
 
 
 def _scorer(name: ScorerName, indexes: Indexes, embedders: Sequence[Embedder]) -> Scorer:
@@ -183,15 +197,15 @@ def _scorer(name: ScorerName, indexes: Indexes, embedders: Sequence[Embedder]) -
 
 
 def _open(
-    searched: Iterable[str], indexes: Indexes, embedders: Sequence[Embedder], neighbours: Neighbours | None
+    searched: Iterable[str], indexes: Indexes, embedders: Sequence[Embedder], taught: _Taught
 ) -> Iterator[tuple[str, int | None, Retriever]]:
     """Open what is searched: a dense view once per embedder, which is told by its place, the others once."""
     for what in searched:
         if what == "bm25":
             yield what, None, indexes.bm25()
-        elif what == "neighbours":
-            if neighbours:
-                yield what, None, neighbours
+        elif what in {"neighbours", "classifier"}:
+            if what in taught:
+                yield what, None, taught[what]
         elif what.endswith(".characters"):
             yield what, None, indexes.characters(what.removesuffix(".characters"))
         else:

@@ -24,8 +24,8 @@ from labelmill.pipelines.loop import run_to_end
 from labelmill.pipelines.pilot import PILOT_DOCUMENTS, PILOT_SECONDS, Pilot, PilotProgress, Plan, Sample
 from labelmill.pipelines.preview import Preview, Previewer
 from labelmill.pipelines.program import Program
-from labelmill.pipelines.progress import OnProgress, RunProgress
 from labelmill.pipelines.program_file import ProgramFile
+from labelmill.pipelines.progress import OnProgress, RunProgress
 from labelmill.pipelines.spec import InferKind, ProgramSpec, RankKind, make_spec, remake
 from labelmill.pipelines.todo import Todo
 from labelmill.prompts.card import TaskCard

@@ -16,6 +16,7 @@ from labelmill.learning.fusion import LearnedFusion, probabilities
 from labelmill.pipelines.evidence import Evidence, lap
 from labelmill.records import Candidate
 from labelmill.retrievers.base import Hits, Retriever
+from labelmill.retrievers.classifier import Classifier
 from labelmill.retrievers.fusion import fuse
 from labelmill.retrievers.neighbours import Neighbours
 
@@ -163,7 +164,7 @@ class Retrieve:
 
     def _search(self, lane: Lane, queries: Sequence[Sequence[str]], own: Sequence[int] | None) -> list[Hits]:
         with lap(self.seconds, lane.name):
-            if own is not None and isinstance(lane.retriever, Neighbours):
+            if own is not None and isinstance(lane.retriever, Neighbours | Classifier):
                 return lane.retriever.retrieve(queries, LANE_DEPTH, without=own)
             return lane.retriever.retrieve(queries, LANE_DEPTH)
 

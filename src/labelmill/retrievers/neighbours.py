@@ -7,13 +7,13 @@ examples of the label. Exact, for up to some ten thousand examples.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labelmill.keys import content_key
 from labelmill.retrievers.base import Embedder, Hits, best_labels
+from labelmill.retrievers.documents import embed_documents
 
 NEIGHBOURS_VERSION = 1
 """Raised whenever the same examples would give other numbers."""
@@ -54,13 +54,7 @@ class Neighbours:
         nearest: int = NEAREST,
         power: float = POWER,
     ) -> None:
-        """Embed the examples.
-
-        Raises:
-            TypeError: An example is a text instead of its chunks, which would be read letter by letter.
-        """
-        if any(isinstance(chunks, str) for chunks in texts):
-            raise TypeError("an example is a list of chunks, not a text: cut it as documents are cut")
+        """Embed the examples; raises as `embed_documents` does."""
         self.name = f"neighbours.{embedder.name}"
         own = [sorted(set(given)) for given in labels]
         parts = (NEIGHBOURS_VERSION, embedder.fingerprint, [list(chunks) for chunks in texts], own, nearest, power)
@@ -69,7 +63,7 @@ class Neighbours:
         self._nearest = nearest
         self._power = power
         self._labels = [np.array(positions, dtype=np.intp) for positions in own]
-        self._vectors = self._embed(texts)
+        self._vectors = embed_documents(embedder, texts)
         self._found, self._counts = np.unique(np.concatenate([_NONE, *self._labels]), return_counts=True)
         if len(self._vectors) != len(self._labels):
             raise ValueError(f"{len(self._vectors)} examples with the labels of {len(self._labels)}")
@@ -85,7 +79,7 @@ class Neighbours:
             without: For each document the place of the example that it is itself and that does not count, or None.
         """
         own = [None] * len(queries) if without is None else without
-        vectors = self._embed(queries)
+        vectors = embed_documents(self._embedder, queries)
         return [self._retrieve_one(vector, k, left_out) for vector, left_out in zip(vectors, own, strict=True)]
 
     def log_shares(self, labels: NDArray[np.int32], without: int | None = None) -> NDArray[np.float32]:
@@ -108,16 +102,6 @@ class Neighbours:
             total -= 1
         shares: NDArray[np.float64] = (counts + 0.5) / (total + 1)
         return np.log(shares).astype(np.float32)
-
-    def _embed(self, texts: Sequence[Sequence[str]]) -> NDArray[np.float32]:
-        """Embed texts of chunks: shape (texts, d), rows of length 1, or of zeros where there is no chunk."""
-        vectors = self._embedder.embed([chunk for chunks in texts for chunk in chunks])
-        ends = np.cumsum([0, *(len(chunks) for chunks in texts)], dtype=np.intp).tolist()
-        means = np.empty((len(texts), vectors.shape[1]), dtype=np.float32)
-        for place, (start, end) in enumerate(pairwise(ends)):
-            total = vectors[start:end].sum(axis=0)
-            means[place] = total / max(float(np.linalg.norm(total)), 1e-12)
-        return means
 
     def _retrieve_one(self, vector: NDArray[np.float32], k: int, own: int | None) -> Hits:
         # One product a document, not one a batch: its last bits depend on the shape.

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from labelmill.learning.fusing import Examples, cross_fit, fit_quickly, log_loss
 from labelmill.pipelines.tuning.gathering import Gathered
 
-
 MOST_DOCUMENTS = 300
 """To choose evidence by; fusion itself is learned from all."""
 

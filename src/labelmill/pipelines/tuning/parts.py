@@ -10,7 +10,10 @@ from labelmill.pipelines.program import Program
 from labelmill.pipelines.spec import ProgramSpec
 from labelmill.pipelines.tuning.choosing import Part
 
-NEIGHBOURS = "neighbours"
+NEIGHBOURS = "neighbours/text"
+TAUGHT = (NEIGHBOURS, "classifier/text")
+"""Lanes that learn from labelled examples."""
+
 INFER = "infer"
 
 
@@ -38,7 +41,7 @@ def parts_of(program: Program, seconds: Mapping[str, float], asking: float) -> l
         if lane.embedder:
             embedders.setdefault(lane.embedder, set()).update(own)
     for name, own in lanes.items():
-        if name.startswith(NEIGHBOURS):
+        if name == NEIGHBOURS:
             own.update(place for place, column in enumerate(columns) if column == "label.log_share_of_gold")
     found = [
         Part(name, "infer" if name == INFER else "lane", frozenset(own), cost[name]) for name, own in lanes.items()
@@ -67,6 +70,6 @@ def without(spec: ProgramSpec, out: Sequence[Part]) -> dict[str, Any]:
     changed["scorers"] = tuple(name for name in spec.scorers if name not in names)
     gone = {part.name for part in out if part.kind == "embedder"}
     changed["embedders"] = tuple(name for name in spec.embedders if name not in gone)
-    if not any(name.startswith(NEIGHBOURS) for name in lanes):
+    if not set(TAUGHT) & set(lanes):
         changed["examples"] = ()
     return changed

@@ -36,7 +36,7 @@ from labelmill.pipelines.spec import LabelledText, ProgramSpec, make_spec, remak
 from labelmill.pipelines.tuning.asking import Ask, ask_about
 from labelmill.pipelines.tuning.choosing import choose, rank_precision
 from labelmill.pipelines.tuning.gathering import Gathered, GoldSet, gather
-from labelmill.pipelines.tuning.parts import INFER, NEIGHBOURS, parts_of, without
+from labelmill.pipelines.tuning.parts import INFER, TAUGHT, parts_of, without
 from labelmill.pipelines.tuning.progress import OnTune, TuneProgress
 from labelmill.pipelines.tuning.ranking import Ranked, keep_best, weigh_answers
 from labelmill.records import Document
@@ -297,7 +297,7 @@ class _Steps:
         )
         lanes = {f"{what}/{kind}": weight for (what, kind), weight in weights.items()}
         if len(examples) <= _MOST_EXAMPLES:
-            lanes[f"{NEIGHBOURS}/text"] = 1.0
+            lanes |= dict.fromkeys(TAUGHT, 1.0)
         else:
             examples = []
         scorers = ("late", "overlap") if able else ("overlap",)
