@@ -170,10 +170,12 @@ def test_examples_say_what_was_given_and_what_was_missed(make):
 
 def test_the_nearest_phrase_to_what_was_never_proposed_is_not_highlighted(make):
     """It is named in the explanation, and speaks for nothing."""
-    _, _, found = make(PROBABLE, 0.3, examples=9)
+    path, gold, _ = make(PROBABLE, 0.3)
+    near = GoldCorpus(tuple(type(each)(each.id, "For example, rye.", each.labels) for each in gold.documents))
+    found = report_of_run(path, near, examples=9, resamples=50)
     (example,) = (each for each in found.examples if each.document == "d3")
     ((_, explanation),) = example.missed
-    assert "was never proposed" in explanation
+    assert "was never proposed; the nearest phrase was 'example'" in explanation
     assert [each for each in example.evidence if each.verdict == "missed"] == []
 
 
