@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from time import perf_counter
 
 import numpy as np
@@ -31,8 +32,11 @@ TOGETHER = (
 )  # fmt: skip
 """Over all lanes: the share of those that have it in their first ranks; their z and ranks; their fusion by rank."""
 
-OF_A_LABEL = ("label.log_words", "label.log_aliases", "label.log_prior", "label.parents", "label.siblings_found")
-"""Length of its name; its aliases; its prior; how many parents; how many of the first 30 share a parent with it."""
+OF_A_LABEL = (
+    "label.log_words", "label.log_aliases", "label.log_prior", "label.parents", "label.depth", "label.siblings_found",
+)  # fmt: skip
+"""Length of its name; its aliases; its prior; how many parents; how many labels above it, by first parents; how many of
+the first 30 candidates share a parent with it."""
 
 OF_A_TEXT = ("text.log_words",)
 
@@ -42,6 +46,7 @@ _BEHIND = 2
 """What a lane did not find stands this many times as deep as it looked."""
 
 _FIRST = 30
+_DEEPEST = 32
 _LEAST_PRIOR = 1e-3
 _DIGITS = 5
 
@@ -164,11 +169,26 @@ class Evidence:
                 np.log1p(len(label.aliases)),
                 np.log((label.prior or 0.0) + _LEAST_PRIOR),
                 len(label.parents),
+                self._depth_of(label),
                 max((first[parent] - (place < _FIRST) for parent in label.parents), default=0),
             )
             for place, label in enumerate(labels)
         ]
         return np.array(rows, dtype=np.float64).reshape(len(pool), len(OF_A_LABEL))
+
+    def _depth_of(self, label: Label) -> int:
+        """Count the labels above one, by first parents; a cycle or a very deep branch ends the count."""
+        depth = 0
+        while label.parents and depth < _DEEPEST:
+            above = self._places.get(label.parents[0])
+            if above is None:
+                break
+            label, depth = self._labels[above], depth + 1
+        return depth
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {label.id: position for position, label in enumerate(self._labels)}
 
     def _of_gold(self, pool: NDArray[np.int32], own: int | None) -> NDArray[np.float64]:
         if self._neighbours is None:
