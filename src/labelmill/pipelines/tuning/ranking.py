@@ -84,3 +84,9 @@ def weigh_answers(
         found[inside] = fit_blend(values[~inside], ranked.correct[~inside]).log_odds(values[inside])
     losses = {"with rank": log_loss(found, ranked.correct), "without": log_loss(ranked.log_odds, ranked.correct)}
     return fit_blend(values, ranked.correct), found, losses
+
+
+def resort(ranked: Ranked) -> Ranked:
+    """Put candidates in the order of log-odds that have changed."""
+    pools = ranked.candidates
+    return keep_best(pools, ranked.log_odds, ranked.correct, ranked.groups, max(map(len, pools)))

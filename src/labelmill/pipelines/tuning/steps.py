@@ -1,0 +1,259 @@
+"""The steps of tuning, from a specification to a better one; `labelmill.pipelines.tuning.tune` puts them in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from labelmill.eval.calibration import expected_calibration_error
+from labelmill.learning.calibrating import fit_calibration
+from labelmill.learning.deciding import fit_decision
+from labelmill.learning.fusing import FOLDS, FusionFit, fit_fusion
+from labelmill.learning.fusion import probabilities
+from labelmill.learning.promises import Promise
+from labelmill.models.client import ChatModel
+from labelmill.models.embedders import MemoEmbedder
+from labelmill.pipelines.assemble import assemble, lane_weights
+from labelmill.pipelines.connection import Connection
+from labelmill.pipelines.optimise import optimise
+from labelmill.pipelines.optimise.figures import OptimiseProgress
+from labelmill.pipelines.optimise.journal import Journal
+from labelmill.pipelines.optimise.spending import Allowance
+from labelmill.pipelines.program import Program
+from labelmill.pipelines.program_file import ProgramFile, TaxonomyVersion
+from labelmill.pipelines.questions import Cost, Question, Questions
+from labelmill.pipelines.spec import LabelledText, ProgramSpec, remake
+from labelmill.pipelines.tuning.asking import Ask, ask_about
+from labelmill.pipelines.tuning.choosing import choose
+from labelmill.pipelines.tuning.figures import by_rank, precisions, ranked_precisions
+from labelmill.pipelines.tuning.gathering import Gathered, GoldSet, gather
+from labelmill.pipelines.tuning.parts import INFER, TAUGHT, parts_of, without
+from labelmill.pipelines.tuning.progress import OnTune, TuneProgress
+from labelmill.pipelines.tuning.ranking import Ranked, keep_best, resort, weigh_answers
+from labelmill.records import Document
+from labelmill.retrievers.base import TokenEmbedder
+from labelmill.retrievers.index import Progress
+from labelmill.taxonomy import Taxonomy
+
+ALSO = {("descriptions", "windows"): 1.0}
+"""Lanes that are of use to learned fusion alone."""
+
+_MOST_EXAMPLES = 5000
+_ECE_DEPTH = 10
+
+
+class Steps:
+    """The steps of tuning; each takes a specification and gives a better one, and notes its figures."""
+
+    def __init__(
+        self,
+        taxonomy: Taxonomy,
+        embedders: dict[str, MemoEmbedder],
+        connection: Connection,
+        journal: str | Path | None,
+        seed: int,
+        building: Progress | None,
+        on_progress: OnTune,
+    ) -> None:
+        self._taxonomy = taxonomy
+        self._embedders = embedders
+        self._connection = connection
+        self._journal = journal
+        self._seed = seed
+        self._building = building
+        self._told = on_progress
+        self._spent: dict[str, Cost] = {}
+        self.figures: dict[str, Any] = {}
+
+    def optimise(
+        self,
+        spec: ProgramSpec,
+        documents: Sequence[Document],
+        teacher: str | ChatModel | None,
+        optimiser: str,
+        allowance: Allowance,
+    ) -> ProgramSpec:
+        """Optimise the prompts of the stages that ask a model."""
+
+        def told(state: OptimiseProgress) -> None:
+            best = "" if state.best is None else f"best {state.best:.3f}"
+            self._told(TuneProgress(f"optimising the prompt of {state.stage}", state.trials, detail=best))
+
+        done = optimise(
+            self._assemble(spec),
+            documents,
+            student=self._connection,
+            teacher=teacher,
+            optimiser=optimiser,
+            budget=allowance,
+            seed=self._seed,
+            journal=self._journal,
+            on_progress=told,
+        )
+        self.figures["prompts"] = done.as_dict()
+        return spec.model_copy(update={"prompts": done.prompts})
+
+    def gather_best(
+        self, spec: ProgramSpec, documents: Sequence[Document], *, keep_all: bool
+    ) -> tuple[Gathered, ProgramSpec]:
+        """Gather the evidence for all that may be of use, and again without what is not."""
+        spec = self._with_everything(spec, documents)
+        program = self._assemble(spec, learning=True)
+        gold = GoldSet.of(program, documents)
+        phrases = self._phrases(program, gold)
+        gathered = gather(program, gold, phrases, lambda done, total: self._tell("retrieving", done, total))
+        self.figures["gold"] = {"documents": len(gold), "labels": int(gold.sizes.sum()), "note": gold.resolved.summary}
+        self.figures["before"] = precisions(by_rank(gathered), gathered)
+        if keep_all:
+            return gathered, spec
+        each = {name: seconds / len(gold) for name, seconds in gathered.seconds.items()}
+        asking = self._spent.get("infer", Cost()).seconds / len(gold)
+        parts = parts_of(program, each, asking)
+        out, trials = choose(
+            gathered, parts, seed=self._seed, on_trial=lambda done, total: self._tell("choosing evidence", done, total)
+        )
+        tokens = self._spent.get("infer", Cost()).tokens / len(gold)
+        self.figures["trials"] = [
+            trial.as_dict() | {"tokens": 0.0 if INFER in trial.without else tokens} for trial in trials
+        ]
+        self.figures["left_out"] = [part.name for part in out]
+        if not out:
+            return gathered, spec
+        spec = remake(spec, **without(spec, out))
+        program = self._assemble(spec, learning=True)
+        if spec.infer == "windows":
+            phrases = [[] for _ in range(len(gold))]
+        return gather(program, gold, phrases, lambda done, total: self._tell("retrieving again", done, total)), spec
+
+    def fuse(self, gathered: Gathered) -> FusionFit:
+        """Learn to fuse."""
+        self._tell("learning to fuse")
+        fit = fit_fusion(gathered.examples, seed=self._seed)
+        self.figures["fusion"] = {
+            "kind": fit.kind,
+            "log_losses": fit.log_losses,
+            **precisions(fit.log_odds, gathered),
+            "milliseconds": {name: 1000 * took / len(gathered.gold) for name, took in gathered.seconds.items()},
+        }
+        return fit
+
+    def rank(self, gathered: Gathered, fit: FusionFit, spec: ProgramSpec) -> tuple[Ranked, ProgramSpec]:
+        """Have the model rank the candidates of the fusion, where the program asks it, and keep it where that helps."""
+        examples = gathered.examples
+        ranked = keep_best(gathered.pools, fit.log_odds, examples.correct, examples.groups, spec.candidates)
+        if spec.rank == "fusion":
+            return ranked, remake(spec, fusion=fit.fusion)
+        program = self._assemble(remake(spec, lanes={"bm25/text": 1.0}, scorers=(), examples=()))
+        named = [program.names(candidates) for candidates in ranked.candidates]
+
+        def questions(asked: Questions, place: int) -> list[Question]:
+            return [asked.rank(piece, named[place]) for piece in gathered.gold.pieces[place] if named[place]]
+
+        answers = self._ask(program, "rank", len(gathered.gold), questions)
+        blend, log_odds, losses = weigh_answers(program, ranked, answers, folds=FOLDS, seed=self._seed)
+        kept = losses["with rank"] < losses["without"]
+        again = replace(ranked, log_odds=log_odds)
+        self.figures["rank"] = {
+            "log_losses": losses,
+            "kept": kept,
+            "without": ranked_precisions(ranked, gathered.gold),
+            "with": ranked_precisions(again, gathered.gold),
+            "tokens": self._spent["rank"].tokens / len(gathered.gold),
+        }
+        if kept:
+            return resort(again), remake(spec, fusion=fit.fusion, blend=blend)
+        return ranked, remake(spec, fusion=fit.fusion, rank="fusion")
+
+    def decide(
+        self, gathered: Gathered, ranked: Ranked, spec: ProgramSpec, promise: Promise, delta: float | None
+    ) -> ProgramSpec:
+        """Calibrate, and choose which candidates become labels."""
+        self._tell("calibrating")
+        scores = probabilities(ranked.log_odds)
+        fit = fit_calibration(scores, ranked.correct, ranked.groups, seed=self._seed)
+        first = np.arange(len(scores)) - np.searchsorted(ranked.groups, ranked.groups, side="left") < _ECE_DEPTH
+        decision = fit_decision(
+            fit.probabilities,
+            ranked.correct,
+            ranked.groups,
+            gathered.gold.sizes,
+            promise=promise,
+            delta=delta,
+            top_k=min(spec.top_k, spec.candidates),
+            seed=self._seed,
+        )
+        self.figures["calibration"] = {
+            "kind": fit.calibration.kind,
+            "log_losses": fit.log_losses,
+            "ece@10_before": expected_calibration_error(scores[first], ranked.correct[first]),
+            "ece@10_after": expected_calibration_error(fit.probabilities[first], ranked.correct[first]),
+        }
+        self.figures["after"] = ranked_precisions(ranked, gathered.gold)
+        return remake(spec, calibration=fit.calibration, decision=decision, top_k=decision.top_k)
+
+    def finish(self, spec: ProgramSpec) -> ProgramFile:
+        """Put the program and its figures together."""
+        if not spec.uses_model:
+            spec = remake(spec, model="", prompts={})
+        self.figures["asked"] = {
+            stage: {"requests": cost.requests, "tokens": cost.tokens} for stage, cost in self._spent.items()
+        }
+        labels = TaxonomyVersion(
+            key=self._taxonomy.key, labels=len(self._taxonomy), source=Path(self._taxonomy.source).name
+        )
+        fingerprints = tuple(self._embedders[name].fingerprint for name in spec.embedders)
+        return ProgramFile(spec=spec, taxonomy=labels, embedders=fingerprints, figures=self.figures)
+
+    def _with_everything(self, spec: ProgramSpec, documents: Sequence[Document]) -> ProgramSpec:
+        """Take every lane and scorer that there is, and the gold documents as examples."""
+        gold = GoldSet.of(self._assemble(remake(spec, rank="fusion", infer="windows")), documents)
+        examples = [
+            LabelledText(text=pieces[0], labels=tuple(self._taxonomy.labels[each].id for each in sorted(labels)))
+            for pieces, labels in zip(gold.pieces, gold.labels, strict=True)
+        ]
+        able = any(isinstance(each, TokenEmbedder) for each in self._embedders.values())
+        weights = (
+            ALSO | lane_weights(spec, self._taxonomy) if spec.lanes is None else lane_weights(spec, self._taxonomy)
+        )
+        lanes = {f"{what}/{kind}": weight for (what, kind), weight in weights.items()}
+        if len(examples) <= _MOST_EXAMPLES:
+            lanes |= dict.fromkeys(TAUGHT, 1.0)
+        else:
+            examples = []
+        scorers = ("late", "overlap") if able else ("overlap",)
+        return remake(spec, lanes=lanes, scorers=scorers, examples=tuple(examples))
+
+    def _phrases(self, program: Program, gold: GoldSet) -> list[list[str]]:
+        """Have Infer propose phrases, where the program has one."""
+        if program.infer is None:
+            return [[] for _ in range(len(gold))]
+
+        def questions(asked: Questions, place: int) -> list[Question]:
+            return [asked.infer(piece) for piece in gold.pieces[place]]
+
+        answers = self._ask(program, "infer", len(gold), questions)
+        return [list(dict.fromkeys(str(phrase) for each in answer or () for phrase in each)) for answer in answers]
+
+    def _ask(self, program: Program, stage: str, documents: int, ask: Ask) -> list[list[Any] | None]:
+        with Journal(self._journal) as journal:
+            answers, cost = ask_about(
+                program,
+                self._connection,
+                journal,
+                documents,
+                ask,
+                lambda done, total: self._tell(f"asking {stage}", done, total),
+            )
+        self._spent[stage] = cost
+        return answers
+
+    def _assemble(self, spec: ProgramSpec, *, learning: bool = False) -> Program:
+        loaded = [self._embedders[name] for name in spec.embedders]
+        return assemble(spec, self._taxonomy, embedders=loaded, progress=self._building, learning=learning)
+
+    def _tell(self, step: str, done: int = 0, total: int = 0) -> None:
+        self._told(TuneProgress(step, done, total))
