@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from labelmill.errors import LabelmillError
     from labelmill.pipelines.infer_retrieve_rank import InferRetrieveRank
     from labelmill.pipelines.labeler import Labeler
+    from labelmill.pipelines.program_file import ProgramFile
+    from labelmill.pipelines.tuning.tune import tune
     from labelmill.prompts.card import TaskCard
     from labelmill.records import Candidate, Document, Failure, Label, LaneHit, Prediction
     from labelmill.taxonomy import Taxonomy
@@ -34,8 +36,10 @@ _HOMES = {
     "LabelmillError": "labelmill.errors",
     "LaneHit": "labelmill.records",
     "Prediction": "labelmill.records",
+    "ProgramFile": "labelmill.pipelines.program_file",
     "TaskCard": "labelmill.prompts.card",
     "Taxonomy": "labelmill.taxonomy",
+    "tune": "labelmill.pipelines.tuning.tune",
 }
 
 __all__ = [
@@ -48,9 +52,11 @@ __all__ = [
     "LabelmillError",
     "LaneHit",
     "Prediction",
+    "ProgramFile",
     "TaskCard",
     "Taxonomy",
     "__version__",
+    "tune",
 ]
 
 
