@@ -44,6 +44,7 @@ ALSO = {("descriptions", "windows"): 1.0}
 
 _MOST_EXAMPLES = 5000
 _ECE_DEPTH = 10
+_FREQUENT = "frequent"
 
 
 class Steps:
@@ -176,6 +177,8 @@ class Steps:
         scores = probabilities(ranked.log_odds)
         fit = fit_calibration(scores, ranked.correct, ranked.groups, seed=self._seed)
         first = np.arange(len(scores)) - np.searchsorted(ranked.groups, ranked.groups, side="left") < _ECE_DEPTH
+        frequent = self._frequent() if promise.kind == "precision" else frozenset()
+        flat = [candidate.label for candidates in ranked.candidates for candidate in candidates]
         decision = fit_decision(
             fit.probabilities,
             ranked.correct,
@@ -184,6 +187,8 @@ class Steps:
             promise=promise,
             delta=delta,
             top_k=min(spec.top_k, spec.candidates),
+            label_groups=np.array([_FREQUENT if label in frequent else "" for label in flat]) if frequent else None,
+            group_labels={_FREQUENT: [self._taxonomy.labels[label].id for label in sorted(frequent)]},
             seed=self._seed,
         )
         self.figures["calibration"] = {
@@ -207,6 +212,18 @@ class Steps:
         )
         fingerprints = tuple(self._embedders[name].fingerprint for name in spec.embedders)
         return ProgramFile(spec=spec, taxonomy=labels, embedders=fingerprints, figures=self.figures)
+
+    def _frequent(self) -> frozenset[int]:
+        """Find the labels that carry half of all priors: a promise of precision is kept by them and the rest apart.
+
+        Priors are known from elsewhere; frequencies in the gold itself would void the promise.
+        """
+        priors = np.array([label.prior or 0.0 for label in self._taxonomy.labels])
+        if not priors.any():
+            return frozenset()
+        order = np.argsort(-priors, kind="stable")
+        half = int(np.searchsorted(np.cumsum(priors[order]), priors.sum() / 2)) + 1
+        return frozenset(order[:half].tolist())
 
     def _with_everything(self, spec: ProgramSpec, documents: Sequence[Document]) -> ProgramSpec:
         """Take every lane and scorer that there is, and the gold documents as examples."""
