@@ -18,6 +18,7 @@ FOLDS = 5
 _DIGITS = 7
 _SETTINGS = {"learning_rate": 0.05, "max_iter": 150, "max_leaf_nodes": 8, "min_samples_leaf": 30}
 _RIDGE = 10.0
+_FEW_NUMBERS = 10_000_000
 _STRENGTHS = (0.003, 0.01, 0.03)
 """Inverse strengths of the regression's penalty, the strongest first."""
 
@@ -75,7 +76,6 @@ def fit_fusion(examples: Examples, *, folds: int = FOLDS, seed: int = 0) -> Fusi
     Raises:
         GoldError: No candidate is right, or all are, or there are fewer documents than two.
     """
-    _check(examples)
     linear = {f"linear C={c}": cross_fit(examples, _linear_of(c), folds=folds, seed=seed) for c in _STRENGTHS}
     strength = min(_STRENGTHS, key=lambda c: log_loss(linear[f"linear C={c}"], examples.correct))
     boosted = cross_fit(examples, fit_trees, folds=folds, seed=seed)
@@ -91,12 +91,19 @@ def fit_fusion(examples: Examples, *, folds: int = FOLDS, seed: int = 0) -> Fusi
 
 
 def cross_fit(examples: Examples, fit: Fit, *, folds: int = FOLDS, seed: int = 0) -> NDArray[np.float64]:
-    """Give each candidate's log-odds by a model that was fitted without its document, shape (n,)."""
+    """Give each candidate's log-odds by a model that was fitted without its document, shape (n,).
+
+    Raises:
+        GoldError: What is left for a model has no right candidate, or none that is wrong, or is nothing at all.
+    """
     part = draw_parts(examples.groups, folds, seed)
     log_odds = np.zeros(len(examples.values))
-    for left_out in range(int(part.max()) + 1):
+    for left_out in range(int(part.max(initial=-1)) + 1):
         inside = part == left_out
-        log_odds[inside] = fit(examples.take(~inside)).log_odds(examples.values[inside])
+        seen = examples.take(~inside)
+        if not 0 < np.count_nonzero(seen.correct) < len(seen.correct):
+            raise _too_little(examples)
+        log_odds[inside] = fit(seen).log_odds(examples.values[inside])
     return log_odds
 
 
@@ -130,9 +137,10 @@ def fit_trees(examples: Examples, **settings: float) -> LearnedFusion:
     model = HistGradientBoostingClassifier(**_SETTINGS | settings, l2_regularization=_RIDGE, random_state=0)
     with _one_thread():
         model.fit(examples.values, examples.correct)
+        expected = model.decision_function(examples.values)
     fusion = LearnedFusion(columns=examples.columns, trees=_write(model))
     # Its nodes are no public interface: whoever changes them is found out here, and not by wrong labels.
-    if not np.allclose(fusion.log_odds(examples.values), model.decision_function(examples.values), atol=1e-3):
+    if not np.allclose(fusion.log_odds(examples.values), expected, atol=1e-3):
         raise RuntimeError("scikit-learn stores its trees in another way than labelmill reads: use the locked version")
     return fusion
 
@@ -199,10 +207,10 @@ def _short(number: float) -> float:
     return float(f"{number:.{_DIGITS}g}")
 
 
-def _check(examples: Examples) -> None:
-    if len(np.unique(examples.groups)) < 2 or not 0 < np.count_nonzero(examples.correct) < len(examples.correct):
-        raise GoldError(
-            f"{np.count_nonzero(examples.correct)} of {len(examples.correct)} candidates of "
-            f"{len(np.unique(examples.groups))} gold documents are right: too little to learn from",
-            remedy="Give some tens of documents, whose gold labels the retrievers find.",
-        )
+def _too_little(examples: Examples) -> GoldError:
+    documents, right = len(np.unique(examples.groups)), len(np.unique(examples.groups[examples.correct]))
+    return GoldError(
+        f"{np.count_nonzero(examples.correct)} of {len(examples.correct)} candidates of {documents} gold documents are "
+        f"right, in {right} of them: too little to learn from",
+        remedy="Give some tens of documents, whose gold labels the retrievers find.",
+    )

@@ -7,7 +7,6 @@ another agrees). Which of them, or both, is chosen by cross-validation; see `lab
 
 from __future__ import annotations
 
-from functools import cached_property
 from itertools import pairwise
 from typing import Annotated
 
@@ -90,17 +89,13 @@ class Trees(BaseModel):
 
     def log_odds(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Compute the log-odds of candidates, shape (n,), from their columns, shape (n, columns)."""
-        columns, thresholds, left = self._arrays
+        columns, thresholds, left = np.array(self.columns), np.array(self.values), np.array(self.left)
         rows = np.arange(len(values))[:, None]
         at = np.broadcast_to(np.array(self.roots, dtype=np.int64), (len(values), len(self.roots)))
         while np.any(inner := columns[at] >= 0):
             smaller = values[rows, np.maximum(columns[at], 0)] <= thresholds[at]
             at = np.where(inner, np.where(smaller, left[at], at + 1), at)
         return np.asarray(thresholds[at].sum(axis=1) + self.baseline)
-
-    @cached_property
-    def _arrays(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
-        return np.array(self.columns, dtype=np.int64), np.array(self.values), np.array(self.left, dtype=np.int64)
 
 
 class LearnedFusion(BaseModel):
