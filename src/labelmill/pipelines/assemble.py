@@ -128,7 +128,8 @@ def _retrieve(spec: ProgramSpec, indexes: Indexes, embedders: Sequence[Embedder]
         evidence = Evidence(
             indexes.taxonomy.labels, names, scorers, LANE_DEPTH, near if isinstance(near, Neighbours) else None
         )
-        reordering = Reordering(evidence, spec.fusion, spec.pool)
+        own = {example.text: place for place, example in enumerate(spec.examples)}
+        reordering = Reordering(evidence, spec.fusion, spec.pool, own)
         learned = spec.fusion.model_dump(mode="json") if spec.fusion else None
         examples = [example.model_dump(mode="json") for example in spec.examples]
         made_of += [EVIDENCE_VERSION, [scorer.fingerprint for scorer in scorers], spec.pool, learned, examples]

@@ -95,7 +95,7 @@ class Evidence:
         pools: Sequence[NDArray[np.int32]],
         fused: Sequence[NDArray[np.float64]],
         hits: Sequence[Mapping[str, Hits]],
-        own: Sequence[int] | None = None,
+        own: Sequence[int | None],
         *,
         seconds: dict[str, float],
     ) -> list[NDArray[np.float64]]:
@@ -118,7 +118,7 @@ class Evidence:
             parts = [
                 self._of_lanes(pool, fused[place], list(hits[place].values())),
                 self._of_labels(pool),
-                self._of_gold(pool, None if own is None else own[place]),
+                self._of_gold(pool, own[place]),
                 np.full((len(pool), 1), np.log1p(sum(len(chunk.split()) for chunk in text))),
                 *(_closer(scores[place].astype(np.float64)) for scores in scored),
             ]

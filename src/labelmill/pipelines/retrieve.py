@@ -6,7 +6,7 @@ validation documents (`benchmarks/esco.py --split val`); ARCHITECTURE.md has the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -94,11 +94,17 @@ class Reordering:
         evidence: What is known of each.
         fusion: What follows from it; None while it is being learned.
         pool: How many candidates are looked at.
+        examples: The place of each labelled example, by its text: the first chunk of its document.
     """
 
     evidence: Evidence
     fusion: LearnedFusion | None
     pool: int
+    examples: Mapping[str, int]
+
+    def own(self, batch: Sequence[Queries]) -> list[int | None]:
+        """Find the example that each document is itself: it is never its own neighbour, in learning or after."""
+        return [self.examples.get(queries.text[0]) if queries.text else None for queries in batch]
 
 
 class Retrieve:
@@ -128,14 +134,10 @@ class Retrieve:
             return [candidates for candidates, _ in self._fuse(batch, k)]
         return [_reorder(pool, self.reordering.fusion)[:k] for pool in self.gather(batch)]
 
-    def gather(self, batch: Sequence[Queries], own: Sequence[int] | None = None) -> list[Pool]:
-        """Find each document's pool and what is known of it, for learning and for what was learned.
-
-        Args:
-            batch: The documents' queries.
-            own: For each document its place among the labelled examples that a lane knows: it is not its own neighbour.
-        """
+    def gather(self, batch: Sequence[Queries]) -> list[Pool]:
+        """Find each document's pool and what is known of it, for learning and for what was learned."""
         assert self.reordering is not None
+        own = self.reordering.own(batch)
         evidence = self.reordering.evidence
         found = self._fuse(batch, self.reordering.pool, own)
         matrices = evidence.matrices(
@@ -149,7 +151,7 @@ class Retrieve:
         return [Pool(candidates, values) for (candidates, _), values in zip(found, matrices, strict=True)]
 
     def _fuse(
-        self, batch: Sequence[Queries], k: int, own: Sequence[int] | None = None
+        self, batch: Sequence[Queries], k: int, own: Sequence[int | None] | None = None
     ) -> list[tuple[list[Candidate], dict[str, Hits]]]:
         """Search every lane and fuse by rank: for each document its candidates, and what each lane found."""
         asked = [[getattr(queries, lane.kind) for queries in batch] for lane in self.lanes]
@@ -162,7 +164,7 @@ class Retrieve:
             fused.append((fuse(lanes, self._weights, said, constant=RANK_CONSTANT, k=k), lanes))
         return fused
 
-    def _search(self, lane: Lane, queries: Sequence[Sequence[str]], own: Sequence[int] | None) -> list[Hits]:
+    def _search(self, lane: Lane, queries: Sequence[Sequence[str]], own: Sequence[int | None] | None) -> list[Hits]:
         with lap(self.seconds, lane.name):
             if own is not None and isinstance(lane.retriever, Neighbours | Classifier):
                 return lane.retriever.retrieve(queries, LANE_DEPTH, without=own)

@@ -97,7 +97,7 @@ def gather(
 
     Args:
         program: Assembled for learning.
-        gold: The documents. Where the program has examples, they are these, in this order.
+        gold: The documents.
         phrases: What Infer proposed for each; empty without a model.
         on_gathered: Told after every batch.
     """
@@ -108,7 +108,7 @@ def gather(
     for start in range(0, len(gold), _BATCH):
         places = range(start, min(start + _BATCH, len(gold)))
         queries = [program.queries(gold.pieces[place], phrases[place]) for place in places]
-        for pool in retrieve.gather(queries, list(places) if program.spec.examples else None):
+        for pool in retrieve.gather(queries):
             pools.append(pool.candidates)
             values.append(pool.values)
         on_gathered(places.stop, len(gold))
