@@ -121,6 +121,12 @@ def _retrieve(spec: ProgramSpec, indexes: Indexes, embedders: Sequence[Embedder]
     # By what is searched, not by the lanes' names: those of an embedder's server have its address.
     weighed = sorted((what, kind, weight) for (what, kind), weight in weights.items())
     made_of: list[Any] = [RETRIEVE_VERSION, INDEX_VERSION, weighed, [embedder.fingerprint for embedder in embedders]]
+    made_of += [retriever.fingerprint for retriever in taught.values()]
+    if not lanes:
+        raise InputError(
+            f"infer={spec.infer!r} and lanes={sorted(spec.lanes or {})} leave nothing to retrieve with",
+            remedy="Name a lane of this kind of query, such as bm25/text.",
+        )
     reordering = None
     if learning or spec.fusion:
         scorers = [_scorer(name, indexes, embedders) for name in spec.scorers]
@@ -131,8 +137,8 @@ def _retrieve(spec: ProgramSpec, indexes: Indexes, embedders: Sequence[Embedder]
         own = {example.text: place for place, example in enumerate(spec.examples)}
         reordering = Reordering(evidence, spec.fusion, spec.pool, own)
         learned = spec.fusion.model_dump(mode="json") if spec.fusion else None
-        examples = [example.model_dump(mode="json") for example in spec.examples]
-        made_of += [EVIDENCE_VERSION, [scorer.fingerprint for scorer in scorers], spec.pool, learned, examples]
+        priors = [label.prior for label in indexes.taxonomy.labels]  # which the taxonomy's own key leaves out
+        made_of += [EVIDENCE_VERSION, [scorer.fingerprint for scorer in scorers], spec.pool, learned, priors]
         _check_columns(evidence.columns, spec)
     return Retrieve(lanes, content_key(*made_of), reordering)
 

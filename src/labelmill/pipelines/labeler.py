@@ -49,7 +49,8 @@ class Labeler:
         taxonomy: The labels.
         lm: The language model: ``none``, ``embedded``, ``MODEL@URL`` or a URL; several URLs for servers of the same
             model; or any `ChatModel`.
-        program: A tuned program, or its file: it says what follows, down to `task`, and what was learned.
+        program: A tuned program, or its file: it says what follows, down to `task`, and what was learned. Its embedders
+            may be given all the same, where they are objects or at another address.
         infer: ``windows``, ``lm`` or ``both``; by default ``both`` with a model and ``windows`` without.
         rank: ``fusion`` (the default), ``listwise`` or ``pointwise``.
         embedders: Names of embedders (``minilm``, the default, ``use``, ``wordllama``, ``st:NAME``, ``MODEL@URL``), or
@@ -109,6 +110,7 @@ class Labeler:
             loaded = None
             if tuned:
                 spec = _with_overrides(tuned.spec, name, chosen)
+                loaded = _load(chosen["embedders"]) if "embedders" in chosen else None
             else:
                 spec, loaded = _choose(name, chosen)
             self.program: Program = assemble(spec, taxonomy, embedders=loaded, progress=progress)
@@ -316,8 +318,8 @@ _NOT_THE_PROGRAMS = ("top_k", "threshold")
 
 
 def _with_overrides(spec: ProgramSpec, model: str, chosen: Mapping[str, Any]) -> ProgramSpec:
-    """Take a tuned program as it is, but for the size and the threshold of final sets."""
-    if set_twice := sorted(set(chosen) - set(_NOT_THE_PROGRAMS)):
+    """Take a tuned program as it is, but for where its embedders are, and the size and threshold of final sets."""
+    if set_twice := sorted(set(chosen) - {"embedders", *_NOT_THE_PROGRAMS}):
         raise InputError(
             f"{' and '.join(set_twice)} cannot be set beside a program, which says so itself",
             remedy="Leave that out, or tune another program.",
@@ -326,7 +328,16 @@ def _with_overrides(spec: ProgramSpec, model: str, chosen: Mapping[str, Any]) ->
         raise InputError(
             f"this program asks a language model, {spec.model!r} when it was tuned", remedy="Give one with --lm."
         )
-    return remake(spec, **({"model": model} if spec.uses_model else {}), **chosen)
+    given = tuple(each if isinstance(each, str) else each.name for each in chosen.get("embedders", spec.embedders))
+    if len(given) != len(spec.embedders):
+        raise InputError(
+            f"{len(given)} embedders for a program that was tuned with {len(spec.embedders)}",
+            remedy=f"Give those that it was tuned with, in order: {', '.join(spec.embedders)}.",
+        )
+    models = {"model": model} if spec.uses_model else {}
+    return remake(
+        spec, **models, **{name: chosen[name] for name in _NOT_THE_PROGRAMS if name in chosen}, embedders=given
+    )
 
 
 def _choose(model: str, chosen: Mapping[str, Any]) -> tuple[ProgramSpec, list[Embedder] | None]:

@@ -42,7 +42,8 @@ def judge_suspects(
         ModelError: The model cannot be asked at all.
     """
     with Store(path) as store:
-        spec = ProgramSpec.model_validate(read_program(store, found.run))
+        # Of a tuned program's examples only the number is stored, and a judge needs none.
+        spec = ProgramSpec.model_validate(read_program(store, found.run) | {"examples": ()})
     by_document: dict[str, list[Suspect]] = {}
     for one in [*found.wrong, *found.missing]:
         by_document.setdefault(one.document, []).append(one)

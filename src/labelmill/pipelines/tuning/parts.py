@@ -61,11 +61,11 @@ def without(spec: ProgramSpec, out: Sequence[Part]) -> dict[str, Any]:
     names = {part.name for part in out}
     changed: dict[str, Any] = {}
     assert spec.lanes is not None
-    infer = "windows" if INFER in names else spec.infer
     lanes = {name: weight for name, weight in spec.lanes.items() if name not in names}
     if INFER in names:
         lanes = {name: weight for name, weight in lanes.items() if not name.endswith("/phrases")}
-        changed["infer"] = infer
+    if not any(name.endswith("/phrases") for name in lanes):
+        changed["infer"] = "windows"  # a model whose phrases nothing looks for is not asked
     changed["lanes"] = lanes
     changed["scorers"] = tuple(name for name in spec.scorers if name not in names)
     gone = {part.name for part in out if part.kind == "embedder"}
