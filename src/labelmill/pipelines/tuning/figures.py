@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from labelmill.learning.fusing import Examples
+from labelmill.pipelines.evidence import OF_A_LANE
+from labelmill.pipelines.program import Program
+from labelmill.pipelines.retrieve import LANE_DEPTH, RANK_CONSTANT
 from labelmill.pipelines.tuning.choosing import rank_precision
 from labelmill.pipelines.tuning.gathering import Gathered, GoldSet
 from labelmill.pipelines.tuning.ranking import Ranked
@@ -13,9 +18,21 @@ from labelmill.pipelines.tuning.ranking import Ranked
 _DEPTHS = (5, 10)
 
 
-def by_rank(gathered: Gathered) -> NDArray[np.float64]:
-    """Score candidates by their place in the fusion by rank."""
-    return np.array([-place for pool in gathered.pools for place in range(len(pool))], dtype=np.float64)
+def by_rank(gathered: Gathered, program: Program, weights: Mapping[str, float]) -> NDArray[np.float64]:
+    """Score candidates by rank alone, as a program that nothing was learned for would: near enough for figures.
+
+    Args:
+        gathered: The candidates.
+        program: Which gathered them.
+        weights: Of the lanes of that other program; the others do not count.
+    """
+    columns, width = gathered.examples.values, len(OF_A_LANE)
+    scores = np.zeros(len(columns))
+    for place, lane in enumerate(program.retrieve.lanes):
+        reciprocal = columns[:, place * width + OF_A_LANE.index("reciprocal_rank")]
+        found = reciprocal > 1 / (RANK_CONSTANT + LANE_DEPTH + 1)
+        scores += weights.get(f"{lane.searched}/{lane.kind}", 0.0) * np.where(found, reciprocal, 0.0)
+    return scores
 
 
 def precisions(scores: NDArray[np.float64], gathered: Gathered) -> dict[str, float]:

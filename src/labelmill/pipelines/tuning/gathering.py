@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelmill.corpus import chunk
+from labelmill.corpus.fields import is_blank
 from labelmill.errors import GoldError
 from labelmill.eval.gold import ResolvedGold, resolve_gold
 from labelmill.learning.fusing import Examples
@@ -45,12 +46,14 @@ class GoldSet:
         """Resolve the labels and cut the texts; documents without a known label are left out.
 
         Raises:
-            GoldError: No label resolves, or an id is used twice.
+            GoldError: No label resolves, an id is used twice, or a document has no text.
         """
         spec = program.spec
         ordered = sorted(documents, key=lambda document: document.id)
         if len({document.id for document in ordered}) < len(ordered):
             raise GoldError("two gold documents have the same id", remedy="Give every document an id of its own.")
+        if blank := [document.id for document in ordered if is_blank(document.text)]:
+            raise GoldError(f"the gold document {blank[0]!r} has no text", remedy="Leave it out.")
         resolved = resolve_gold(((document.id, document.labels) for document in ordered), program.taxonomy)
         rows = resolved.gold.indptr
         labels = [resolved.gold.labels[start:end] for start, end in pairwise(rows.tolist())]

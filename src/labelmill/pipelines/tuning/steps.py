@@ -102,13 +102,14 @@ class Steps:
         self, spec: ProgramSpec, documents: Sequence[Document], *, keep_all: bool
     ) -> tuple[Gathered, ProgramSpec]:
         """Gather the evidence for all that may be of use, and again without what is not."""
+        usual = {f"{what}/{kind}": weight for (what, kind), weight in lane_weights(spec, self._taxonomy).items()}
         spec = self._with_everything(spec, documents)
         program = self._assemble(spec, learning=True)
         gold = GoldSet.of(program, documents)
         phrases = self._phrases(program, gold)
         gathered = gather(program, gold, phrases, lambda done, total: self._tell("retrieving", done, total))
         self.figures["gold"] = {"documents": len(gold), "labels": int(gold.sizes.sum()), "note": gold.resolved.summary}
-        self.figures["before"] = precisions(by_rank(gathered), gathered)
+        self.figures["before"] = precisions(by_rank(gathered, program, usual), gathered)
         if keep_all:
             return gathered, spec
         each = {name: seconds / len(gold) for name, seconds in gathered.seconds.items()}
@@ -202,8 +203,9 @@ class Steps:
 
     def finish(self, spec: ProgramSpec) -> ProgramFile:
         """Put the program and its figures together."""
-        if not spec.uses_model:
-            spec = remake(spec, model="", prompts={})
+        asking = {"infer": spec.infer != "windows", "rank": spec.rank != "fusion"}
+        prompts = {stage: prompt for stage, prompt in spec.prompts.items() if asking[stage]}
+        spec = remake(spec, model=spec.model if spec.uses_model else "", prompts=prompts)
         self.figures["asked"] = {
             stage: {"requests": cost.requests, "tokens": cost.tokens} for stage, cost in self._spent.items()
         }
@@ -233,9 +235,9 @@ class Steps:
             for pieces, labels in zip(gold.pieces, gold.labels, strict=True)
         ]
         able = any(isinstance(each, TokenEmbedder) for each in self._embedders.values())
-        weights = (
-            ALSO | lane_weights(spec, self._taxonomy) if spec.lanes is None else lane_weights(spec, self._taxonomy)
-        )
+        weights = lane_weights(spec, self._taxonomy)
+        if spec.lanes is None and ("descriptions", "text") in weights:  # where there are descriptions
+            weights = ALSO | weights
         lanes = {f"{what}/{kind}": weight for (what, kind), weight in weights.items()}
         if len(examples) <= _MOST_EXAMPLES:
             lanes |= dict.fromkeys(TAUGHT, 1.0)

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from labelmill.errors import InputError
 from labelmill.learning.promises import Promise
 from labelmill.models.client import ChatModel
 from labelmill.models.embedders import MemoEmbedder, load_embedder
@@ -17,7 +18,7 @@ from labelmill.pipelines.connection import Connection
 from labelmill.pipelines.loop import run_to_end
 from labelmill.pipelines.optimise.spending import Allowance
 from labelmill.pipelines.program_file import ProgramFile
-from labelmill.pipelines.spec import make_spec
+from labelmill.pipelines.spec import make_spec, remake
 from labelmill.pipelines.tuning.progress import OnTune
 from labelmill.pipelines.tuning.steps import Steps
 from labelmill.records import Document
@@ -72,12 +73,16 @@ def tune(
         InputError: A setting is wrong, or the gold cannot show that the promise would be kept.
         ModelError: A model does not answer; what it has answered is in the journal.
     """
+    if delta is not None and not 0 < delta < 1:  # as `fit_decision` would say, after minutes
+        raise InputError(f"delta={delta} is no error rate", remedy="Give a number between 0 and 1, such as 0.1.")
     with ExitStack() as resources:
         connection = run_to_end(lambda: Connection.find(lm, resources))
         loaded = [each if not isinstance(each, str) else load_embedder(each) for each in embedders]
         named = tuple(each if isinstance(each, str) else each.name for each in embedders)
         settings.setdefault("infer", "both" if connection.model else "windows")
         spec = make_spec(model=connection.model, embedders=named, **settings)
+        if spec.candidates > spec.pool:
+            spec = remake(spec, pool=2 * spec.candidates)
         steps = Steps(
             taxonomy,
             {name: MemoEmbedder(each, _REMEMBERED) for name, each in zip(named, loaded, strict=True)},
