@@ -184,7 +184,7 @@ def measure(splits: Iterator[Split], embedders: Sequence[str]) -> dict[str, Any]
         gold = resolve_gold([(document.id, document.labels) for document in documents], taxonomy).gold
         before, after = join([fold[1] for fold in folds]), join([fold[2] for fold in folds])
         rankings = [Rankings.from_lists(each.ranked, each.selected) for each in (before, after)]
-        differences = compare((rankings[0], rankings[1]), (gold, gold), ks=KS, resamples=1000, seed=0).differences
+        differences = compare((rankings[0], rankings[1]), (gold, gold), ks=KS, resamples=1000, seed=0).metrics
         result["tests"][name] = {
             "documents": len(documents),
             "untuned": describe(before, gold, len(taxonomy)),
