@@ -15,7 +15,7 @@ LABELS = [[7]] * 4 + [[2]] * 4
 
 
 def scores(classifier: Classifier, text: list[str], own: int | None = None) -> dict[int, float]:
-    (hits,) = classifier.retrieve([text], 10, without=[own])
+    (hits,) = classifier.retrieve([text], 10, without=[() if own is None else (own,)])
     return dict(zip(hits.labels.tolist(), hits.scores.tolist(), strict=True))
 
 

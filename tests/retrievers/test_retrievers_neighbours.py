@@ -57,13 +57,13 @@ def test_hits_are_of_the_promised_form():
 
 def test_a_documents_own_example_is_left_out():
     """Exactly as if there were no such example; the others of the batch keep theirs."""
-    found = neighbours().retrieve(LOAVES, 10, without=[0, 1, None, 3])
+    found = neighbours().retrieve(LOAVES, 10, without=[(0,), (1,), (), (3,)])
     for place in (0, 1, 3):
         fewer = neighbours(LOAVES[:place] + LOAVES[place + 1 :], LABELS[:place] + LABELS[place + 1 :])
         assert found[place].labels.tolist() == fewer.retrieve([LOAVES[place]], 10)[0].labels.tolist()
         np.testing.assert_allclose(found[place].scores, fewer.retrieve([LOAVES[place]], 10)[0].scores, rtol=1e-5)
         labels = np.arange(12, dtype=np.int32)
-        np.testing.assert_array_equal(neighbours().log_shares(labels, without=place), fewer.log_shares(labels))
+        np.testing.assert_array_equal(neighbours().log_shares(labels, without=(place,)), fewer.log_shares(labels))
     assert rows(found[2]) == rows(neighbours().retrieve([LOAVES[2]], 10)[0])
 
 
@@ -88,7 +88,7 @@ def test_without_examples_or_chunks_nothing_is_found():
     """No batch, no example, no other example than the own, and no chunk."""
     assert neighbours().retrieve([], 5) == []
     assert len(neighbours([], []).retrieve([["rye"]], 5)[0].labels) == 0
-    assert len(neighbours([["rye"]], [[1]]).retrieve([["rye"]], 5, without=[0])[0].labels) == 0
+    assert len(neighbours([["rye"]], [[1]]).retrieve([["rye"]], 5, without=[(0,)])[0].labels) == 0
     assert len(neighbours().retrieve([[]], 5)[0].labels) == 0
     assert neighbours([], []).log_shares(np.array([0], np.int32)).tolist() == pytest.approx([math.log(0.5)])
 
@@ -110,7 +110,7 @@ def test_frequencies_agree_with_counting(labels, asked, without):
     counted = [own for place, own in enumerate(labels) if place != without]
     finder = neighbours([[f"loaf {n}"] for n in range(len(labels))], labels)
     expected = [math.log((sum(label in own for own in counted) + 0.5) / (len(counted) + 1)) for label in asked]
-    found = finder.log_shares(np.array(asked, dtype=np.int32), without=without)
+    found = finder.log_shares(np.array(asked, dtype=np.int32), without=() if without is None else (without,))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 

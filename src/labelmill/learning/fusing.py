@@ -98,7 +98,9 @@ def cross_fit(examples: Examples, fit: Fit, *, folds: int = FOLDS, seed: int = 0
     """
     part = draw_parts(examples.groups, folds, seed)
     log_odds = np.zeros(len(examples.values))
-    for left_out in range(int(part.max(initial=-1)) + 1):
+    if not len(part):
+        raise _too_little(examples)
+    for left_out in range(int(part.max()) + 1):
         inside = part == left_out
         seen = examples.take(~inside)
         if not 0 < np.count_nonzero(seen.correct) < len(seen.correct):

@@ -64,6 +64,7 @@ def assemble(
     embedders: Sequence[Embedder] | None = None,
     progress: Progress | None = None,
     learning: bool = False,
+    held_out: Sequence[int] | None = None,
 ) -> Program:
     """Make a program.
 
@@ -73,6 +74,8 @@ def assemble(
         embedders: In place of those that the specification names, already loaded.
         progress: Told how far the building of an index is.
         learning: Make it such that evidence can be gathered, from which a fusion is to be learned.
+        held_out: For that, the part of each example: those of one part are held out together, and tell nothing of each
+            other.
 
     Raises:
         InputError: There is no such lane, or the fusion was learned from other evidence.
@@ -81,7 +84,7 @@ def assemble(
     return Program(
         spec=spec,
         taxonomy=taxonomy,
-        retrieve=_retrieve(spec, Indexes(taxonomy, progress=progress), loaded, learning=learning),
+        retrieve=_retrieve(spec, Indexes(taxonomy, progress=progress), loaded, learning=learning, held_out=held_out),
         infer=make_infer(spec),
         rank=make_rank(spec),
         embedders=tuple(embedder.fingerprint for embedder in loaded),
@@ -109,7 +112,14 @@ def make_rank(spec: ProgramSpec) -> Rank | PointwiseRank | None:
 _ASKED = {"windows": ("text", "windows"), "lm": ("text", "phrases"), "both": ("text", "windows", "phrases")}
 
 
-def _retrieve(spec: ProgramSpec, indexes: Indexes, embedders: Sequence[Embedder], *, learning: bool) -> Retrieve:
+def _retrieve(
+    spec: ProgramSpec,
+    indexes: Indexes,
+    embedders: Sequence[Embedder],
+    *,
+    learning: bool,
+    held_out: Sequence[int] | None,
+) -> Retrieve:
     weights = lane_weights(spec, indexes.taxonomy)
     taught = _taught(spec, indexes.taxonomy, embedders, {what for what, _ in weights})
     lanes = [
@@ -134,13 +144,20 @@ def _retrieve(spec: ProgramSpec, indexes: Indexes, embedders: Sequence[Embedder]
         evidence = Evidence(
             indexes.taxonomy.labels, names, scorers, LANE_DEPTH, near if isinstance(near, Neighbours) else None
         )
-        own = {example.text: place for place, example in enumerate(spec.examples)}
-        reordering = Reordering(evidence, spec.fusion, spec.pool, own)
+        reordering = Reordering(evidence, spec.fusion, spec.pool, _left_out(spec, held_out))
         learned = spec.fusion.model_dump(mode="json") if spec.fusion else None
         priors = [label.prior for label in indexes.taxonomy.labels]  # which the taxonomy's own key leaves out
         made_of += [EVIDENCE_VERSION, [scorer.fingerprint for scorer in scorers], spec.pool, learned, priors]
         _check_columns(evidence.columns, spec)
     return Retrieve(lanes, content_key(*made_of), reordering)
+
+
+def _left_out(spec: ProgramSpec, held_out: Sequence[int] | None) -> dict[str, tuple[int, ...]]:
+    """Say for the text of each example which examples do not count for it: itself, or those held out with it."""
+    parts: dict[int, list[int]] = {}
+    for place in range(len(spec.examples)):
+        parts.setdefault(held_out[place] if held_out else place, []).append(place)
+    return {spec.examples[place].text: tuple(together) for together in parts.values() for place in together}
 
 
 def lane_weights(spec: ProgramSpec, taxonomy: Taxonomy) -> dict[tuple[str, str], float]:

@@ -95,7 +95,7 @@ class Evidence:
         pools: Sequence[NDArray[np.int32]],
         fused: Sequence[NDArray[np.float64]],
         hits: Sequence[Mapping[str, Hits]],
-        own: Sequence[int | None],
+        without: Sequence[Sequence[int]],
         *,
         seconds: dict[str, float],
     ) -> list[NDArray[np.float64]]:
@@ -106,7 +106,7 @@ class Evidence:
             pools: For each document its candidates, best first.
             fused: Their fused scores.
             hits: What each lane found, in the order of `lanes`.
-            own: For each document its place among the gold documents, which does not count for it.
+            without: For each document the places of the gold documents that do not count for it.
             seconds: Is told what each scorer took.
         """
         scored = []
@@ -118,7 +118,7 @@ class Evidence:
             parts = [
                 self._of_lanes(pool, fused[place], list(hits[place].values())),
                 self._of_labels(pool),
-                self._of_gold(pool, own[place]),
+                self._of_gold(pool, without[place]),
                 np.full((len(pool), 1), np.log1p(sum(len(chunk.split()) for chunk in text))),
                 *(_closer(scores[place].astype(np.float64)) for scores in scored),
             ]
@@ -190,10 +190,10 @@ class Evidence:
     def _places(self) -> dict[str, int]:
         return {label.id: position for position, label in enumerate(self._labels)}
 
-    def _of_gold(self, pool: NDArray[np.int32], own: int | None) -> NDArray[np.float64]:
+    def _of_gold(self, pool: NDArray[np.int32], without: Sequence[int]) -> NDArray[np.float64]:
         if self._neighbours is None:
             return np.empty((len(pool), 0))
-        return self._neighbours.log_shares(pool, without=own)[:, None].astype(np.float64)
+        return self._neighbours.log_shares(pool, without=without)[:, None].astype(np.float64)
 
 
 @contextmanager

@@ -94,17 +94,19 @@ class Reordering:
         evidence: What is known of each.
         fusion: What follows from it; None while it is being learned.
         pool: How many candidates are looked at.
-        examples: The place of each labelled example, by its text: the first chunk of its document.
+        left_out: By the text of a labelled example, the first chunk of its document: the places of the examples that do
+            not count for this document. It is never its own neighbour, and while something is learned, documents that
+            are held out together count for none of each other.
     """
 
     evidence: Evidence
     fusion: LearnedFusion | None
     pool: int
-    examples: Mapping[str, int]
+    left_out: Mapping[str, Sequence[int]]
 
-    def own(self, batch: Sequence[Queries]) -> list[int | None]:
-        """Find the example that each document is itself: it is never its own neighbour, in learning or after."""
-        return [self.examples.get(queries.text[0]) if queries.text else None for queries in batch]
+    def without(self, batch: Sequence[Queries]) -> list[Sequence[int]]:
+        """Find the examples that do not count for each document."""
+        return [self.left_out.get(queries.text[0], ()) if queries.text else () for queries in batch]
 
 
 class Retrieve:
@@ -137,25 +139,25 @@ class Retrieve:
     def gather(self, batch: Sequence[Queries]) -> list[Pool]:
         """Find each document's pool and what is known of it, for learning and for what was learned."""
         assert self.reordering is not None
-        own = self.reordering.own(batch)
+        without = self.reordering.without(batch)
         evidence = self.reordering.evidence
-        found = self._fuse(batch, self.reordering.pool, own)
+        found = self._fuse(batch, self.reordering.pool, without)
         matrices = evidence.matrices(
             [queries.text for queries in batch],
             [np.array([candidate.label for candidate in candidates], dtype=np.int32) for candidates, _ in found],
             [np.array([candidate.score for candidate in candidates]) for candidates, _ in found],
             [hits for _, hits in found],
-            own,
+            without,
             seconds=self.seconds,
         )
         return [Pool(candidates, values) for (candidates, _), values in zip(found, matrices, strict=True)]
 
     def _fuse(
-        self, batch: Sequence[Queries], k: int, own: Sequence[int | None] | None = None
+        self, batch: Sequence[Queries], k: int, without: Sequence[Sequence[int]] | None = None
     ) -> list[tuple[list[Candidate], dict[str, Hits]]]:
         """Search every lane and fuse by rank: for each document its candidates, and what each lane found."""
         asked = [[getattr(queries, lane.kind) for queries in batch] for lane in self.lanes]
-        found = [self._search(lane, queries, own) for lane, queries in zip(self.lanes, asked, strict=True)]
+        found = [self._search(lane, queries, without) for lane, queries in zip(self.lanes, asked, strict=True)]
         names = [lane.name for lane in self.lanes]
         fused = []
         for hits, queries in zip(zip(*found, strict=True), zip(*asked, strict=True), strict=True):
@@ -164,10 +166,12 @@ class Retrieve:
             fused.append((fuse(lanes, self._weights, said, constant=RANK_CONSTANT, k=k), lanes))
         return fused
 
-    def _search(self, lane: Lane, queries: Sequence[Sequence[str]], own: Sequence[int | None] | None) -> list[Hits]:
+    def _search(
+        self, lane: Lane, queries: Sequence[Sequence[str]], without: Sequence[Sequence[int]] | None
+    ) -> list[Hits]:
         with lap(self.seconds, lane.name):
-            if own is not None and isinstance(lane.retriever, Neighbours | Classifier):
-                return lane.retriever.retrieve(queries, LANE_DEPTH, without=own)
+            if without is not None and isinstance(lane.retriever, Neighbours | Classifier):
+                return lane.retriever.retrieve(queries, LANE_DEPTH, without=without)
             return lane.retriever.retrieve(queries, LANE_DEPTH)
 
     def _evidence(self, queries: Sequence[Sequence[str]]) -> list[Sequence[str]]:

@@ -69,20 +69,20 @@ class Neighbours:
             raise ValueError(f"{len(self._vectors)} examples with the labels of {len(self._labels)}")
 
     def retrieve(
-        self, queries: Sequence[Sequence[str]], k: int, without: Sequence[int | None] | None = None
+        self, queries: Sequence[Sequence[str]], k: int, without: Sequence[Sequence[int]] | None = None
     ) -> list[Hits]:
         """Find the labels of the examples nearest to each document; see `Retriever`.
 
         Args:
             queries: For each document its chunks; they make one query, so that every hit is of query 0.
             k: How many labels a document gets at most.
-            without: For each document the place of the example that it is itself and that does not count, or None.
+            without: For each document the places of the examples that do not count for it: its own, for one.
         """
-        own = [None] * len(queries) if without is None else without
+        left_out = [()] * len(queries) if without is None else without
         vectors = embed_documents(self._embedder, queries)
-        return [self._retrieve_one(vector, k, left_out) for vector, left_out in zip(vectors, own, strict=True)]
+        return [self._retrieve_one(vector, k, places) for vector, places in zip(vectors, left_out, strict=True)]
 
-    def log_shares(self, labels: NDArray[np.int32], without: int | None = None) -> NDArray[np.float32]:
+    def log_shares(self, labels: NDArray[np.int32], without: Sequence[int] = ()) -> NDArray[np.float32]:
         """Say how frequent labels are among the examples: the logarithm of their share, shape (k,).
 
         The share is (count + 1/2) / (examples + 1), so that no label is impossible (Krichevsky and Trofimov, IEEE
@@ -90,24 +90,22 @@ class Neighbours:
 
         Args:
             labels: Positions in the taxonomy, shape (k,).
-            without: The place of an example that does not count.
+            without: The places of examples that do not count.
         """
         counts = np.zeros(len(labels))
         if len(self._found):
             places = np.minimum(np.searchsorted(self._found, labels), len(self._found) - 1)
             counts += np.where(self._found[places] == labels, self._counts[places], 0)
-        total = len(self._labels)
-        if without is not None:
-            counts -= np.isin(labels, self._labels[without])
-            total -= 1
+        for place in without:
+            counts -= np.isin(labels, self._labels[place])
+        total = len(self._labels) - len(without)
         shares: NDArray[np.float64] = (counts + 0.5) / (total + 1)
         return np.log(shares).astype(np.float32)
 
-    def _retrieve_one(self, vector: NDArray[np.float32], k: int, own: int | None) -> Hits:
+    def _retrieve_one(self, vector: NDArray[np.float32], k: int, left_out: Sequence[int]) -> Hits:
         # One product a document, not one a batch: its last bits depend on the shape.
         cosines = self._vectors @ vector
-        if own is not None:
-            cosines[own] = -np.inf
+        cosines[list(left_out)] = -np.inf
         nearest = best_labels(cosines, self._nearest)
         votes = np.maximum(cosines[nearest].astype(np.float64), 0) ** self._power
         if not votes.sum() > 0:

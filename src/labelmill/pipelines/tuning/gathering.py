@@ -58,6 +58,11 @@ class GoldSet:
         rows = resolved.gold.indptr
         labels = [resolved.gold.labels[start:end] for start, end in pairwise(rows.tolist())]
         kept = [place for place, found in enumerate(labels) if np.any(found >= 0)]
+        if not kept:
+            raise GoldError(
+                f"none of the {len(ordered)} gold documents has a label of the taxonomy",
+                remedy="Give documents with gold labels, ids or unique names, in the field of --labels-field.",
+            )
         chosen = [ordered[place] for place in kept]
         return cls(
             tuple(chosen),

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from labelmill.corpus import chunk
 from labelmill.eval.calibration import expected_calibration_error
 from labelmill.learning.calibrating import fit_calibration
 from labelmill.learning.deciding import fit_decision
-from labelmill.learning.fusing import FOLDS, FusionFit, fit_fusion
+from labelmill.learning.fusing import FOLDS, FusionFit, draw_parts, fit_fusion
 from labelmill.learning.fusion import probabilities
 from labelmill.learning.promises import Promise
 from labelmill.models.client import ChatModel
@@ -68,6 +69,7 @@ class Steps:
         self._building = building
         self._told = on_progress
         self._spent: dict[str, Cost] = {}
+        self._parts: list[int] = []
         self.figures: dict[str, Any] = {}
 
     def optimise(
@@ -103,6 +105,7 @@ class Steps:
     ) -> tuple[Gathered, ProgramSpec]:
         """Gather the evidence for all that may be of use, and again without what is not."""
         usual = {f"{what}/{kind}": weight for (what, kind), weight in lane_weights(spec, self._taxonomy).items()}
+        documents = _not_shown(documents, spec)
         spec = self._with_everything(spec, documents)
         program = self._assemble(spec, learning=True)
         gold = GoldSet.of(program, documents)
@@ -230,9 +233,17 @@ class Steps:
     def _with_everything(self, spec: ProgramSpec, documents: Sequence[Document]) -> ProgramSpec:
         """Take every lane and scorer that there is, and the gold documents as examples."""
         gold = GoldSet.of(self._assemble(remake(spec, rank="fusion", infer="windows")), documents)
+        # Of two documents that begin alike, neither may learn its labels from the other's example: they share one.
+        labels_of: dict[str, set[int]] = {}
+        part_of: dict[str, int] = {}
+        parts = draw_parts(np.arange(len(gold)), FOLDS, self._seed).tolist()
+        for pieces, labels, part in zip(gold.pieces, gold.labels, parts, strict=True):
+            labels_of.setdefault(pieces[0], set()).update(labels)
+            part_of.setdefault(pieces[0], part)
+        self._parts = list(part_of.values())
         examples = [
-            LabelledText(text=pieces[0], labels=tuple(self._taxonomy.labels[each].id for each in sorted(labels)))
-            for pieces, labels in zip(gold.pieces, gold.labels, strict=True)
+            LabelledText(text=text, labels=tuple(self._taxonomy.labels[each].id for each in sorted(labels)))
+            for text, labels in labels_of.items()
         ]
         able = any(isinstance(each, TokenEmbedder) for each in self._embedders.values())
         weights = lane_weights(spec, self._taxonomy)
@@ -272,7 +283,20 @@ class Steps:
 
     def _assemble(self, spec: ProgramSpec, *, learning: bool = False) -> Program:
         loaded = [self._embedders[name] for name in spec.embedders]
-        return assemble(spec, self._taxonomy, embedders=loaded, progress=self._building, learning=learning)
+        held_out = self._parts if learning and spec.examples else None
+        return assemble(
+            spec, self._taxonomy, embedders=loaded, progress=self._building, learning=learning, held_out=held_out
+        )
 
     def _tell(self, step: str, done: int = 0, total: int = 0) -> None:
         self._told(TuneProgress(step, done, total))
+
+
+def _not_shown(documents: Sequence[Document], spec: ProgramSpec) -> list[Document]:
+    """Leave out documents that a prompt shows with their labels: of these the model knows the answer."""
+    shown = {str(each.get("text", "")) for state in spec.prompts.values() for each in state.demonstrations}
+    return [
+        document
+        for document in documents
+        if not shown.intersection(chunk(document.text, spec.chunk_characters, spec.chunk_overlap))
+    ]
