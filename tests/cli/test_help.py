@@ -28,6 +28,7 @@ def test_these_are_the_commands():
     """A command more or less is a decision, not an accident."""
     wanted = {
         "label",
+        "tune",
         "plan",
         "serve",
         "eval",
