@@ -63,7 +63,7 @@ class ProgramFile(BaseModel):
         except OSError as error:
             reason = error.strerror or str(error)
             raise InputError(f"the program cannot be read: {reason}", path=path, remedy=_REMEDY) from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"this is no JSON: {error}", path=path, remedy=_REMEDY) from error
         version = content.get("labelmill_program") if isinstance(content, dict) else None
         if version != _VERSION:
