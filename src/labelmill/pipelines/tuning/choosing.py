@@ -1,7 +1,4 @@
-"""What to keep: parts of the evidence that do not make unseen documents' labels more probable are left out.
-
-Parts are tried the dearest first. A part stays out where the cross-fitted log loss without it is not higher.
-"""
+"""What to keep: parts of the evidence that do not earn their cost on documents that they were not fitted on."""
 
 from __future__ import annotations
 
@@ -15,9 +12,11 @@ from numpy.typing import NDArray
 from labelmill.learning.fusing import Examples, cross_fit, fit_quickly, log_loss
 from labelmill.pipelines.tuning.gathering import Gathered
 
-_DEAREST = ("infer", "embedder")
-_BY_QUERY = ("windows", "late", "phrases", "overlap", "text")
-_CHEAPEST = ("neighbours/text", "classifier/text")
+_SHARES = {"infer": 1.0, "embedder": 0.5, "windows": 0.3, "late": 0.2}
+_CHEAP = 0.05
+
+_WORTH = 0.01
+"""Share of the log loss for which all of the cost would be paid."""
 
 MOST_DOCUMENTS = 300
 """To choose evidence by; fusion itself is learned from all."""
@@ -74,7 +73,7 @@ OnTrial = Callable[[int, int], None]
 def choose(
     gathered: Gathered, parts: Sequence[Part], *, seed: int = 0, on_trial: OnTrial = lambda *_: None
 ) -> tuple[list[Part], list[Trial]]:
-    """Leave parts out one after the other, the dearest first, as long as nothing is lost by it.
+    """Leave parts out one after the other, the usually dearest first, where they do not pay.
 
     Of many documents some hundreds are drawn to choose by.
 
@@ -83,26 +82,41 @@ def choose(
     """
     gathered = _draw(gathered, seed)
     out: list[Part] = []
-    trials = [_try(gathered, parts, out, seed)]
-    best = trials[0].log_loss
-    for done, part in enumerate(sorted(parts, key=_dearness), start=1):
+    trial, best = _try(gathered, parts, out, seed)
+    trials = [trial]
+    for done, part in enumerate(sorted(parts, key=lambda each: (-_share(each), each.name)), start=1):
         on_trial(done, len(parts))
         if not _lanes_left(parts, [*out, part]):
             continue
-        trial = _try(gathered, parts, [*out, part], seed)
-        if trial.log_loss <= best:
-            out, best = [*out, part], trial.log_loss
+        trial, losses = _try(gathered, parts, [*out, part], seed)
+        if _does_not_pay(losses - best, best, _share(part)):
+            out, best = [*out, part], losses
             trial = replace(trial, kept=True)
         trials.append(trial)
     return out, _with_front(trials)
 
 
-def _dearness(part: Part) -> tuple[int, str]:
-    """Order parts from the dearest in general to the cheapest; by no clock, so that the same gold gives the same."""
-    if part.kind in _DEAREST:
-        return _DEAREST.index(part.kind), part.name
-    kind = part.name.rpartition("/")[2] if part.name not in _CHEAPEST else part.name
-    return len(_DEAREST) + (_BY_QUERY.index(kind) if kind in _BY_QUERY else len(_BY_QUERY)), part.name
+def _does_not_pay(more: NDArray[np.float64], before: NDArray[np.float64], share: float) -> bool:
+    """Decide whether a part stays out.
+
+    What costs next to nothing goes only where the loss without it is lower by more than a standard error: among many
+    trials some look better by chance, and fusion gives little weight to what is of no use. What takes all the time goes
+    even where the loss is a little higher.
+
+    Args:
+        more: What each document's loss is higher without the part, shape (D,).
+        before: Their losses with it.
+        share: The part's usual share of the cost, 0 to 1.
+    """
+    error = float(more.std()) / len(more) ** 0.5
+    return bool(more.mean() + (1 - share) * error <= share * _WORTH * before.mean())
+
+
+def _share(part: Part) -> float:
+    """Say what a part of its kind usually takes of the cost; by no clock, so that the same gold gives the same."""
+    if part.kind != "lane":
+        return _SHARES.get(part.kind, _SHARES.get(part.name, _CHEAP))
+    return _SHARES.get(part.name.rpartition("/")[2], _CHEAP)
 
 
 def _draw(gathered: Gathered, seed: int) -> Gathered:
@@ -122,20 +136,27 @@ def _lanes_left(parts: Sequence[Part], out: Sequence[Part]) -> bool:
     return any(part.kind == "lane" and not part.columns <= gone for part in parts)
 
 
-def _try(gathered: Gathered, parts: Sequence[Part], out: Sequence[Part], seed: int) -> Trial:
+def _try(
+    gathered: Gathered, parts: Sequence[Part], out: Sequence[Part], seed: int
+) -> tuple[Trial, NDArray[np.float64]]:
+    """Cross-fit without some parts: the figures, and each document's mean loss, shape (D,)."""
     examples = gathered.examples
     gone = frozenset[int]().union(*(part.columns for part in out))
     kept = [place for place in range(len(examples.columns)) if place not in gone]
     found = cross_fit(examples.only(kept), fit_quickly, seed=seed)
     # An embedder's time is that of its lanes.
     left = [part for part in parts if part.kind != "embedder" and not part.columns <= gone]
-    return Trial(
+    each = np.logaddexp(0, np.where(examples.correct, -found, found))
+    counts = np.maximum(np.bincount(examples.groups, minlength=len(gathered.gold.sizes)), 1)
+    losses = np.bincount(examples.groups, weights=each, minlength=len(gathered.gold.sizes)) / counts
+    trial = Trial(
         without=tuple(part.name for part in out),
         log_loss=log_loss(found, examples.correct),
         rp5=float(rank_precision(found, examples, gathered.gold.sizes, 5).mean()),
         rp10=float(rank_precision(found, examples, gathered.gold.sizes, 10).mean()),
         seconds=sum(part.seconds for part in left),
     )
+    return trial, losses
 
 
 def _with_front(trials: Sequence[Trial]) -> list[Trial]:

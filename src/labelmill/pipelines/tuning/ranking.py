@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from labelmill.learning.blend import Blend, answer_columns, fit_blend
+from labelmill.learning.blend import COLUMNS, Blend, answer_columns, fit_blend
 from labelmill.learning.fusing import draw_parts, log_loss
 from labelmill.pipelines.pointwise import merge_probabilities
 from labelmill.pipelines.program import Program, merge_rankings
@@ -63,7 +63,7 @@ def weigh_answers(
         seed: Of the draw of the parts.
 
     Returns:
-        The weights; cross-fitted log-odds with the answers, shape (n,); log losses with and without them.
+        The weights; cross-fitted log-odds with the answers, shape (n,); log losses of the regression with and without them.
     """
     rows = []
     for place, answer in enumerate(answers):
@@ -77,12 +77,16 @@ def weigh_answers(
             chosen = merge_rankings([[int(index) for index in each] for each in answer])
             rows.append(answer_columns(own, min(program.spec.listed, len(own)), chosen))
     values = np.concatenate(rows)
+    unanswered = values.copy()
+    unanswered[:, COLUMNS.index("chosen") :] = 0
     part = draw_parts(ranked.groups, folds, seed)
-    found = np.zeros(len(values))
+    found, without = np.zeros(len(values)), np.zeros(len(values))
     for left_out in range(int(part.max()) + 1):
         inside = part == left_out
-        found[inside] = fit_blend(values[~inside], ranked.correct[~inside]).log_odds(values[inside])
-    losses = {"with rank": log_loss(found, ranked.correct), "without": log_loss(ranked.log_odds, ranked.correct)}
+        for made, columns in ((found, values), (without, unanswered)):
+            made[inside] = fit_blend(columns[~inside], ranked.correct[~inside]).log_odds(columns[inside])
+    # Fitted as well, or an answer would be praised for what any regression mends of the log-odds.
+    losses = {"with rank": log_loss(found, ranked.correct), "without": log_loss(without, ranked.correct)}
     return fit_blend(values, ranked.correct), found, losses
 
 

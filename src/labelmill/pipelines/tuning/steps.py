@@ -44,6 +44,9 @@ ALSO = {("descriptions", "windows"): 1.0}
 """Lanes that are of use to learned fusion alone."""
 
 _MOST_EXAMPLES = 5000
+
+_WORTH_ASKING = 0.999
+"""Of the log loss without Rank's answers, what it must fall below with them: less would be noise, and costs tokens."""
 _ECE_DEPTH = 10
 _FREQUENT = "frequent"
 
@@ -160,7 +163,7 @@ class Steps:
 
         answers = self._ask(program, "rank", len(gathered.gold), questions)
         blend, log_odds, losses = weigh_answers(program, ranked, answers, folds=FOLDS, seed=self._seed)
-        kept = losses["with rank"] < losses["without"]
+        kept = losses["with rank"] < _WORTH_ASKING * losses["without"]
         again = replace(ranked, log_odds=log_odds)
         self.figures["rank"] = {
             "log_losses": losses,
