@@ -63,7 +63,8 @@ def weigh_answers(
         seed: Of the draw of the parts.
 
     Returns:
-        The weights; cross-fitted log-odds with the answers, shape (n,); log losses of the regression with and without them.
+        The weights; cross-fitted log-odds with the answers, shape (n,); log losses of the regression with and without
+        them.
     """
     rows = []
     for place, answer in enumerate(answers):
