@@ -14,13 +14,17 @@ from labelmill.corpus import Corpus
 from labelmill.errors import GoldError, InputError
 from labelmill.learning.promises import parse_promise
 from labelmill.pipelines.assemble import assemble
+from labelmill.pipelines.gold import GoldCorpus
 from labelmill.pipelines.program_file import ProgramFile
+from labelmill.pipelines.suspect_judge import judge_suspects
+from labelmill.pipelines.suspects import suspects_of_run
 from labelmill.pipelines.tuning import tune
 from labelmill.pipelines.tuning.gathering import GoldSet, gather
 from labelmill.records import Document
 from labelmill.store import Store
 from scripted import write_jsonl
 from toy_embedder import HashedGrams, HashedWords
+from word_server import WordServer
 
 SETTINGS = {"candidates": 10, "pool": 12, "keep_all": True}
 
@@ -130,6 +134,19 @@ def test_a_run_gives_what_label_gives(labeler, fresh, tmp_path):
         expected += [(entry.id, p.label, p.rank, p.score, p.selected, p.retrieval_rank) for p in ranking]
     assert [row[:3] + row[4:] for row in rows] == [row[:3] + row[4:] for row in expected]
     assert [row[3] for row in rows] == pytest.approx([row[3] for row in expected], abs=1e-6)
+
+
+def test_suspects_of_a_tuned_run_can_be_judged(labeler, fresh, tmp_path):
+    """Of the gold that a program holds, only the number is stored with its run: a model judges them all the same."""
+    rows = [{"id": entry.id, "text": entry.text, "labels": list(entry.labels)} for entry in fresh[:6]]
+    docs, out = write_jsonl(tmp_path / "docs.jsonl", rows), tmp_path / "runs.duckdb"
+    labeler.label_corpus([docs], out, run="r")
+    gold = GoldCorpus.read([docs])
+    found = suspects_of_run(out, gold)
+    with WordServer(lambda *_: {"yes": 0.4, "no": 0.6}) as server:
+        judged = judge_suspects(out, gold, found, f"toy@{server.url}")
+    assert judged.missing
+    assert {one.judged for one in judged.missing} == {pytest.approx(0.4)}
 
 
 def test_texts_do_not_learn_from_their_company(labeler, fresh):

@@ -12,6 +12,7 @@ import typer
 from labelmill.cli import options
 from labelmill.cli.console import Progress, put, put_json, put_table, say
 from labelmill.cli.program import fetch_models
+from labelmill.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,6 +81,8 @@ def tune(
     from labelmill.taxonomy import Taxonomy
 
     wanted = parse_promise(promise)
+    if not out.absolute().parent.is_dir():  # rather than after all is learned
+        raise InputError("there is no such folder for the program", path=out, remedy="Make it, or name another --out.")
     documents = _read(gold, limit, id_field, text_field, labels_field)
     labels = Taxonomy.read(taxonomy, where=labels_where, language=language)
     models, embedders = lm or ["none"], embedder or ["minilm"]
@@ -130,8 +133,10 @@ def _read(gold: list[Path], limit: int | None, id_field: str, text_field: str, l
 
     found: list[Document] = []
     for path in gold:
-        corpus = Corpus([path], limit, id_field, text_field, labels_field)
-        found += [item for item in corpus.documents() if isinstance(item, Document)]
+        items = list(Corpus([path], limit, id_field, text_field, labels_field).documents())
+        if unreadable := [item for item in items if not isinstance(item, Document)]:
+            say(f"Note: {len(unreadable):,} rows of {path} are left out, the first one: {unreadable[0].message}")
+        found += [item for item in items if isinstance(item, Document)]
     if len({document.id for document in found}) < len(found) and len(gold) > 1:
         found = [replace(each, id=f"{each.source.rpartition(':')[0]}:{each.id}") for each in found]
     return found[:limit]
