@@ -18,7 +18,7 @@ from scripted import ScriptedModel
 from toy_embedder import HashedGrams
 
 SETTINGS = {"candidates": 10, "pool": 15, "keep_all": True, "listed": 8}
-GOLD = {entry.text: entry.labels for entry in (*diary(40), *diary(30, seed=9))}
+GOLD = {entry.text: entry.labels for entry in (*diary(30), *diary(30, seed=9))}
 
 
 class Recorded(ScriptedModel):
@@ -48,7 +48,7 @@ def last(request):
 
 
 def learn(model, **settings):
-    return tune(workshop(), diary(40), lm=model, embedders=[HashedGrams()], **SETTINGS | settings)
+    return tune(workshop(), diary(30), lm=model, embedders=[HashedGrams()], **SETTINGS | settings)
 
 
 def labeler(program, model):
@@ -103,10 +103,10 @@ def test_the_reloaded_program_sends_what_was_learned_with(tuned):
     path, _, model = tuned
     asked = Recorded(choose=right)
     with labeler(path, asked) as made:
-        made.label([entry.text for entry in diary(40)])
+        made.label([entry.text for entry in diary(30)])
     infers = [body for body, request in zip(asked.bodies, asked.requests, strict=True) if request.stage == "infer"]
-    assert len(infers) == 40
-    assert len(set(infers) & set(model.bodies)) == 40
+    assert len(infers) == 30
+    assert len(set(infers) & set(model.bodies)) == 30
 
 
 def test_the_file_gives_what_the_process_gives(tuned):
@@ -154,7 +154,7 @@ def test_a_rank_that_is_of_no_use_is_left_out():
     assert {request.stage for request in model.requests} == {"infer"}
 
 
-@pytest.mark.parametrize("infer", ["both", "lm"])
+@pytest.mark.parametrize("infer", ["both", pytest.param("lm", marks=pytest.mark.slow)])
 def test_a_model_that_is_of_no_use_at_all_is_not_in_the_program(infer):
     """Phrases that are the same for every text, and no choice at all: the program needs no model."""
     model = ScriptedModel(phrases=lambda _: ["xyzzy"], choose=lambda _: [])
@@ -169,12 +169,13 @@ def test_a_model_that_is_of_no_use_at_all_is_not_in_the_program(infer):
 
 def test_a_model_that_does_not_answer_some_documents_is_learned_from_all_the_same():
     """They count as not asked."""
-    silent = {diary(40)[3].text: ModelUnavailable("busy")}
+    silent = {diary(30)[3].text: ModelUnavailable("busy")}
     program = learn(ScriptedModel(choose=right, troubles=silent), rank="listwise", optimiser=None)
-    assert program.figures["gold"]["documents"] == 40
+    assert program.figures["gold"]["documents"] == 30
     assert program.spec.rank == "listwise"
 
 
+@pytest.mark.slow
 def test_a_model_that_never_answers_gets_no_say():
     """A program is not made of answers that there are none of."""
     model = ScriptedModel(troubles={"": ModelUnavailable("busy")})
