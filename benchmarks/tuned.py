@@ -1,7 +1,7 @@
 """What tuning brings: the same recipe on corpora of four kinds, tuned on one part and reported on another.
 
-Run it with ``python benchmarks/tuned.py [esco|debtags|nlupp|gnd_tibcore]... [--limit N] [--embedder minilm]...
-[--promises N] [--json]``. It needs the development data (LABELMILL_DATA, or ../shared/data). No language model takes
+Run it with ``python benchmarks/tuned.py [esco|debtags|nlupp|gnd_tibcore]... [--limit N] [--folds N]
+[--embedder minilm]... [--promises N] [--json]``. It needs the development data (LABELMILL_DATA, or ../shared/data). No language model takes
 part. Nothing is set by hand for a corpus; figures of test documents are reported and never chosen by.
 """
 
@@ -11,8 +11,9 @@ import argparse
 import json
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -162,7 +163,7 @@ def learn(split: Split, embedders: Sequence[str]) -> tuple[ProgramFile, float]:
     return program, perf_counter() - start
 
 
-def measure(splits: Iterator[Split], embedders: Sequence[str]) -> dict[str, Any]:
+def measure(splits: Iterable[Split], embedders: Sequence[str]) -> dict[str, Any]:
     """Tune on each split and label its test documents, with and without what was learned."""
     runs: dict[str, list[tuple[list[Document], Labelled, Labelled]]] = {}
     seconds, left_out, taxonomy = [], [], None
@@ -286,6 +287,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("corpus", nargs="*", help=f"of {', '.join(CORPORA)}; esco by default")
     parser.add_argument("--limit", type=int, default=1000, help="test documents of each corpus or fold")
+    parser.add_argument("--folds", type=int, default=5, help="of the corpora that have folds, the first ones")
     parser.add_argument("--embedder", action="append", help="repeatable; minilm by default")
     parser.add_argument("--promises", type=int, default=0, help="random splits of ESCO to make promises on")
     parser.add_argument("--json", action="store_true")
@@ -294,7 +296,7 @@ def main() -> None:
         parser.error(f"unknown corpus {', '.join(sorted(unknown))}; there are {', '.join(CORPORA)}")
     embedders, results = arguments.embedder or ["minilm"], {}
     for name in arguments.corpus or ["esco"]:
-        results[name] = measure(CORPORA[name](arguments.limit), embedders)
+        results[name] = measure(islice(CORPORA[name](arguments.limit), arguments.folds), embedders)
         if name == "esco" and arguments.promises:
             results[name]["promises"] = promises(next(esco(arguments.limit)), embedders, arguments.promises)
         if not arguments.json:
