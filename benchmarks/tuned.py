@@ -1,8 +1,8 @@
 """What tuning brings: the same recipe on corpora of four kinds, tuned on one part and reported on another.
 
 Run it with ``python benchmarks/tuned.py [esco|debtags|nlupp|gnd_tibcore]... [--limit N] [--folds N]
-[--embedder minilm]... [--promises N] [--json]``. It needs the development data (LABELMILL_DATA, or ../shared/data). No language model takes
-part. Nothing is set by hand for a corpus; figures of test documents are reported and never chosen by.
+[--embedder minilm]... [--promises N] [--json]``. It needs the development data (LABELMILL_DATA, or ../shared/data).
+No language model takes part. Nothing is set by hand for a corpus; test documents are reported and never chosen by.
 """
 
 from __future__ import annotations
