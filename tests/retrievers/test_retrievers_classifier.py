@@ -48,6 +48,22 @@ def test_the_scores_of_a_document_do_not_depend_on_its_neighbours():
     assert np.array_equal(alone.labels, among.labels)
 
 
+@pytest.mark.parametrize("out", [(0, 1), (0, 1, 2), (4, 8)])
+def test_nothing_tells_of_the_labels_of_examples_that_are_left_out(
+    monkeypatch: pytest.MonkeyPatch, out: tuple[int, ...]
+):
+    """Neither a score nor whether a label is among the hits: erasing their labels changes nothing."""
+    monkeypatch.setattr("labelmill.retrievers.classifier._STRENGTHS", (0.3,))
+    labels = [*LABELS, [5], [5], [5]]
+    texts = [*TEXTS, ["one cheese"], ["two cheese"], ["old cheese"]]
+    erased = [[] if place in out else own for place, own in enumerate(labels)]
+    for text in (*texts, ["anything"]):
+        (known,) = Classifier(HashedGrams(), texts, labels).retrieve([text], 10, without=[out])
+        (unknown,) = Classifier(HashedGrams(), texts, erased).retrieve([text], 10, without=[out])
+        assert known.labels.tolist() == unknown.labels.tolist()
+        assert known.scores.tolist() == pytest.approx(unknown.scores.tolist(), abs=2e-5)
+
+
 def test_without_a_label_of_enough_examples_nothing_is_found():
     (hits,) = Classifier(HashedGrams(), [["rye"], ["fish"]], [[1], [2]]).retrieve([["rye"]], 5)
     assert not len(hits.labels)

@@ -15,7 +15,7 @@ from labelmill.keys import content_key
 from labelmill.retrievers.base import Embedder, Hits, best_labels
 from labelmill.retrievers.documents import embed_documents
 
-CLASSIFIER_VERSION = 1
+CLASSIFIER_VERSION = 2
 """Raised whenever the same examples would give other numbers."""
 
 LEAST_EXAMPLES = 3
@@ -78,6 +78,10 @@ class Classifier:
     def _retrieve_one(self, vector: NDArray[np.float64], k: int, left_out: tuple[int, ...]) -> Hits:
         # One product a document, not one a batch: its last bits depend on the shape.
         scores = vector @ (self._weights_without(left_out) if left_out else self._weights)
+        if left_out:
+            # Whether a label is known at all must not tell of the examples that are left out, either.
+            left = self._has.sum(axis=0) - self._has[list(left_out)].sum(axis=0)
+            scores = np.where(left >= LEAST_EXAMPLES, scores, -np.inf)
         rounded = np.round(scores, _DIGITS).astype(np.float32)
         best = best_labels(rounded, k)
         return Hits(self._labels[best].astype(np.int32), rounded[best], np.zeros(len(best), dtype=np.int32))
