@@ -233,8 +233,8 @@ def test_the_matrix_must_have_the_columns(both):
     [
         ({"weights": [1.0, 2.0]}, "2 weights, 3 means and 3 scales"),
         ({"means": [0.0]}, "3 weights, 1 means"),
-        ({"scales": [1.0, 0.0, 1.0]}, "greater than 0"),
-        ({"scales": [1.0, -1.0, 1.0]}, "greater than 0"),
+        ({"scales": [1.0, 0.0, 1.0]}, "greater than or equal to"),
+        ({"scales": [1.0, -1.0, 1.0]}, "greater than or equal to"),
         ({"weights": [1.0, float("nan"), 0.0]}, "finite"),
         ({"intercept": float("inf")}, "finite"),
         ({"weight": 3}, "Extra inputs"),

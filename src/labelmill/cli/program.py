@@ -50,7 +50,7 @@ class ProgramChoice:
 
         file = ProgramFile.read(self.tuned) if self.tuned else None
         labels = Taxonomy.read(self.taxonomy, where=self.labels_where, language=self.language)
-        models, embedders = self.lm or ["none"], file.spec.embedders if file else self.embedder or ["minilm"]
+        models, embedders = self.lm or ["none"], self.embedder or (file.spec.embedders if file else ["minilm"])
         fetch_models([*embedders, *(["smollm2"] if "embedded" in models else [])], shown)
         windows = self.infer in {None, options.InferChoice.windows}
         if models == ["none"] and windows and self.rank in {None, options.RankChoice.fusion} and not file:

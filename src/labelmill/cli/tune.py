@@ -81,6 +81,8 @@ def tune(
     from labelmill.taxonomy import Taxonomy
 
     wanted = parse_promise(promise)
+    if out.is_dir():
+        raise InputError("this is a folder", path=out, remedy="Name the file to write, such as ads.program.json.")
     if not out.absolute().parent.is_dir():  # rather than after all is learned
         raise InputError("there is no such folder for the program", path=out, remedy="Make it, or name another --out.")
     documents = _read(gold, limit, id_field, text_field, labels_field)

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-_Finite = Annotated[float, Field(allow_inf_nan=False)]
-_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Finite = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
+_Positive = Annotated[float, Field(ge=1e-12, le=1e12, allow_inf_nan=False)]
 
 
 class Linear(BaseModel):
@@ -67,7 +67,7 @@ class Trees(BaseModel):
 
     baseline: _Finite
     roots: tuple[int, ...]
-    columns: tuple[int, ...]
+    columns: tuple[Annotated[int, Field(ge=-1)], ...]
     values: tuple[_Finite, ...]
     left: tuple[int, ...]
 
@@ -76,7 +76,7 @@ class Trees(BaseModel):
         nodes = len(self.columns)
         if not nodes == len(self.values) == len(self.left):
             raise ValueError(f"{nodes} columns, {len(self.values)} values and {len(self.left)} left nodes")
-        if list(self.roots) != sorted(set(self.roots)) or (self.roots and self.roots[0] != 0):
+        if list(self.roots) != sorted(set(self.roots)) or self.roots[:1] != ((0,) if nodes else ()):
             raise ValueError("roots must rise, from 0")
         for root, end in pairwise((*self.roots, nodes)):
             if end > nodes or end <= root or self.columns[end - 1] >= 0:

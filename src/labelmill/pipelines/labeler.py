@@ -115,6 +115,9 @@ class Labeler:
                 spec, loaded = _choose(name, chosen)
             self.program: Program = assemble(spec, taxonomy, embedders=loaded, progress=progress)
             self.notes = tuned.differences(self.program, name) if tuned else []
+            if tuned and tuned.spec.decision and (own := sorted(set(chosen) & set(_NOT_THE_PROGRAMS))):
+                said = f"{' and '.join(own)} as given here: what the program's decision promises is not shown"
+                self.notes.append(f"{said} ({tuned.spec.decision.promise})")
             undo.pop_all()
 
     def __enter__(self) -> Self:

@@ -38,7 +38,7 @@ def parts_of(program: Program, seconds: Mapping[str, float], asking: float) -> l
             name = INFER
         lanes.setdefault(name, set()).update(own)
         cost[name] = cost.get(name, asking if name == INFER else 0.0) + seconds.get(lane.name, 0.0)
-        if lane.embedder:
+        if lane.embedder and not _makes_tokens(program.spec.embedders[lane.embedder], columns):
             embedders.setdefault(lane.embedder, set()).update(own)
     for name, own in lanes.items():
         if name == NEIGHBOURS:
@@ -54,6 +54,11 @@ def parts_of(program: Program, seconds: Mapping[str, float], asking: float) -> l
         took = sum(seconds.get(lane.name, 0.0) for lane in program.retrieve.lanes if lane.embedder == place)
         found.append(Part(program.spec.embedders[place], "embedder", frozenset(own), took))
     return found
+
+
+def _makes_tokens(embedder: str, columns: Sequence[str]) -> bool:
+    """Say whether late interaction rests on an embedder: then it cannot be left out alone."""
+    return any(column.startswith(f"late.{embedder}.") for column in columns)
 
 
 def without(spec: ProgramSpec, out: Sequence[Part]) -> dict[str, Any]:
