@@ -212,7 +212,7 @@ def promises(split: Split, embedders: Sequence[str], splits: int) -> dict[str, A
     loaded = [MemoEmbedder(load_embedder(name), 200_000) for name in spec.embedders]
     ready = assemble(spec, split.taxonomy, embedders=loaded, learning=True)
     everything = [*split.gold, *(replace(d, id=f"{n}-{d.id}") for n, test in split.tests.items() for d in test)]
-    gold = GoldSet.of(ready, everything)
+    gold = GoldSet.of(spec, split.taxonomy, everything)
     gathered = gather(ready, gold, [[] for _ in range(len(gold))])
     outcomes: dict[str, list[float | None]] = {}
     for seed in range(splits):

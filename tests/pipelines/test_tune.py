@@ -350,7 +350,7 @@ def test_long_documents_are_learned_from_in_pieces():
     program = learn(joined, chunk_characters=300, chunk_overlap=0)
     assert program.figures["after"]["rp@5"] > program.figures["before"]["rp@5"]
     made = assemble(program.spec, workshop(), embedders=[HashedWords()], learning=True)
-    gold = GoldSet.of(made, joined)
+    gold = GoldSet.of(made.spec, made.taxonomy, joined)
     assert min(map(len, gold.pieces)) >= 2
     assert len(gather(made, gold, [[]] * len(gold)).pools) == 20
 

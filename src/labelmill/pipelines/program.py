@@ -91,7 +91,9 @@ class Program:
             )
         final = self._probabilities(candidates, chosen, probabilities)
         threshold: Threshold = spec.threshold
-        if threshold is None and spec.decision:
+        if threshold is None and spec.decision and not spec.decision.group_labels:
+            threshold = spec.decision.threshold
+        elif threshold is None and spec.decision:
             limits = spec.decision.thresholds([self.taxonomy.labels[each.label].id for each in candidates])
             limit_of = dict(zip((each.label for each in candidates), limits.tolist(), strict=True))
             threshold = limit_of.__getitem__

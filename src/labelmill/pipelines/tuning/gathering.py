@@ -15,7 +15,9 @@ from labelmill.errors import GoldError
 from labelmill.eval.gold import ResolvedGold, resolve_gold
 from labelmill.learning.fusing import Examples
 from labelmill.pipelines.program import Program
+from labelmill.pipelines.spec import ProgramSpec
 from labelmill.records import Candidate, Document
+from labelmill.taxonomy import Taxonomy
 
 _BATCH = 16
 
@@ -42,19 +44,18 @@ class GoldSet:
     resolved: ResolvedGold
 
     @classmethod
-    def of(cls, program: Program, documents: Sequence[Document]) -> GoldSet:
+    def of(cls, spec: ProgramSpec, taxonomy: Taxonomy, documents: Sequence[Document]) -> GoldSet:
         """Resolve the labels and cut the texts; documents without a known label are left out.
 
         Raises:
             GoldError: No label resolves, an id is used twice, or a document has no text.
         """
-        spec = program.spec
         ordered = sorted(documents, key=lambda document: document.id)
         if len({document.id for document in ordered}) < len(ordered):
             raise GoldError("two gold documents have the same id", remedy="Give every document an id of its own.")
         if blank := [document.id for document in ordered if is_blank(document.text)]:
             raise GoldError(f"the gold document {blank[0]!r} has no text", remedy="Leave it out.")
-        resolved = resolve_gold(((document.id, document.labels) for document in ordered), program.taxonomy)
+        resolved = resolve_gold(((document.id, document.labels) for document in ordered), taxonomy)
         rows = resolved.gold.indptr
         labels = [resolved.gold.labels[start:end] for start, end in pairwise(rows.tolist())]
         kept = [place for place, found in enumerate(labels) if np.any(found >= 0)]
@@ -84,14 +85,12 @@ class Gathered:
         gold: The documents.
         pools: Each document's candidates, in the order of fusion by rank.
         examples: The evidence, all documents' candidates together.
-        positions: Each candidate's label, shape (n,).
         seconds: What each lane and scorer took for all documents; the first lane of a query embeds it for the others.
     """
 
     gold: GoldSet
     pools: tuple[list[Candidate], ...]
     examples: Examples
-    positions: NDArray[np.int32]
     seconds: dict[str, float]
 
 
@@ -120,10 +119,9 @@ def gather(
             pools.append(pool.candidates)
             values.append(pool.values)
         on_gathered(places.stop, len(gold))
-    positions = np.array([each.label for pool in pools for each in pool], dtype=np.int32)
     groups = np.repeat(np.arange(len(pools)), [len(pool) for pool in pools])
     correct = np.array(
         [each.label in gold.labels[place] for place, pool in enumerate(pools) for each in pool], dtype=np.bool_
     )
     examples = Examples(retrieve.reordering.evidence.columns, np.concatenate(values), correct, groups)
-    return Gathered(gold, tuple(pools), examples, positions, dict(retrieve.seconds))
+    return Gathered(gold, tuple(pools), examples, dict(retrieve.seconds))

@@ -109,9 +109,9 @@ class Steps:
         """Gather the evidence for all that may be of use, and again without what is not."""
         usual = {f"{what}/{kind}": weight for (what, kind), weight in lane_weights(spec, self._taxonomy).items()}
         documents = _not_shown(documents, spec)
-        spec = self._with_everything(spec, documents)
+        gold = GoldSet.of(spec, self._taxonomy, documents)
+        spec = self._with_everything(spec, gold)
         program = self._assemble(spec, learning=True)
-        gold = GoldSet.of(program, documents)
         phrases = self._phrases(program, gold)
         gathered = gather(program, gold, phrases, lambda done, total: self._tell("retrieving", done, total))
         self.figures["gold"] = {"documents": len(gold), "labels": int(gold.sizes.sum()), "note": gold.resolved.summary}
@@ -233,9 +233,8 @@ class Steps:
         half = int(np.searchsorted(np.cumsum(priors[order]), priors.sum() / 2)) + 1
         return frozenset(order[:half].tolist())
 
-    def _with_everything(self, spec: ProgramSpec, documents: Sequence[Document]) -> ProgramSpec:
+    def _with_everything(self, spec: ProgramSpec, gold: GoldSet) -> ProgramSpec:
         """Take every lane and scorer that there is, and the gold documents as examples."""
-        gold = GoldSet.of(self._assemble(remake(spec, rank="fusion", infer="windows")), documents)
         # Of two documents that begin alike, neither may learn its labels from the other's example: they share one.
         labels_of: dict[str, set[int]] = {}
         part_of: dict[str, int] = {}
