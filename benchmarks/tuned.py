@@ -61,9 +61,18 @@ def read(path: Path, prefix: str = "") -> list[Document]:
     return [replace(document, id=prefix + document.id) for document in found]
 
 
+def with_priors(taxonomy: Taxonomy, path: Path) -> Taxonomy:
+    """Give labels the frequencies that are published with the benchmark: shares of some seven million texts."""
+    priors = json.loads(path.read_text(encoding="utf-8"))
+    return Taxonomy(
+        tuple(replace(label, prior=priors.get(label.name)) for label in taxonomy.labels), source=taxonomy.source
+    )
+
+
 def esco(limit: int) -> Iterator[Split]:
     folder = data_folder("esco")
     skills = Taxonomy.read(folder / "labels.jsonl.gz", where="kind = 'skill'")
+    skills = with_priors(skills, folder / "priors.json")
     gold = [each for name in ("tech", "house") for each in read(folder / f"docs-{name}-val.jsonl.gz", f"{name}-")]
     tests = {name: read(folder / f"docs-{name}-test.jsonl.gz")[:limit] for name in ("tech", "house")}
     yield Split("esco", skills, gold, tests)

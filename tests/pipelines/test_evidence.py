@@ -15,6 +15,7 @@ from labelmill.records import Label
 from labelmill.retrievers.base import Hits
 from toy_embedder import HashedWords
 
+SCORERS = ("late", "overlap", "competition")
 LANES = {
     "names/text": 1.0,
     "names/windows": 2.0,
@@ -29,7 +30,7 @@ LANES = {
 def program():
     """Every kind of lane and scorer, over ten labelled entries."""
     examples = [LabelledText(text=entry.text, labels=_ids(entry)) for entry in diary(10)]
-    spec = make_spec(embedders=("toy",), lanes=LANES, scorers=("late", "overlap"), examples=tuple(examples), pool=15)
+    spec = make_spec(embedders=("toy",), lanes=LANES, scorers=SCORERS, examples=tuple(examples), pool=15)
     return assemble(spec, workshop(), embedders=[HashedWords()], learning=True)
 
 
@@ -56,7 +57,9 @@ NINE = (Label("a", "a"),) * 9
 def matrix(pool, found, labels=NINE, depth=4):
     evidence = Evidence(labels, list(found), [], depth)
     fused = np.linspace(1, 0.5, len(pool))
-    (made,) = evidence.matrices([["a text"]], [np.array(pool, np.int32)], [fused], [found], [None], seconds={})
+    (made,) = evidence.matrices(
+        [["a text"]], [["text"]], [np.array(pool, np.int32)], [fused], [found], [None], seconds={}
+    )
     return dict(zip(evidence.columns, made.T, strict=True))
 
 
@@ -107,7 +110,10 @@ def test_no_candidates_make_no_rows():
 
 
 def test_a_label_speaks_for_itself():
-    """Words of its name, aliases, prior, parents, and siblings among the candidates, itself not counted."""
+    """Words of its name, aliases, prior, parents, and siblings among the candidates, itself not counted.
+
+    A prior that is not known is half of the least that is, whatever unit priors have.
+    """
     labels = [
         Label("p", "parent"),
         Label("a", "one two three", aliases=("x", "y"), parents=("p",), prior=0.5),
@@ -117,7 +123,7 @@ def test_a_label_speaks_for_itself():
     found = matrix([1, 2, 3, 0], {"lane": hits((1, 1.0))}, labels)
     np.testing.assert_allclose(found["label.log_words"], np.log1p([3, 1, 1, 1]), atol=1e-5)
     np.testing.assert_allclose(found["label.log_aliases"], np.log1p([2, 0, 0, 0]), atol=1e-5)
-    np.testing.assert_allclose(found["label.log_prior"], np.log([0.501, 0.001, 0.001, 0.001]), atol=1e-5)
+    np.testing.assert_allclose(found["label.log_prior"], np.log([0.5, 0.25, 0.25, 0.25]), atol=1e-5)
     np.testing.assert_array_equal(found["label.parents"], [1, 1, 1, 0])
     np.testing.assert_array_equal(found["label.siblings_found"], [1, 1, 0, 0])
     np.testing.assert_allclose(found["text.log_words"], np.log1p(2), atol=1e-5)

@@ -138,7 +138,7 @@ def test_a_run_gives_what_label_gives(labeler, fresh, tmp_path):
 
 def test_suspects_of_a_tuned_run_can_be_judged(labeler, fresh, tmp_path):
     """Of the gold that a program holds, only the number is stored with its run: a model judges them all the same."""
-    rows = [{"id": entry.id, "text": entry.text, "labels": list(entry.labels)} for entry in fresh[:6]]
+    rows = [{"id": entry.id, "text": entry.text, "labels": list(entry.labels)[1:]} for entry in fresh[:6]]
     docs, out = write_jsonl(tmp_path / "docs.jsonl", rows), tmp_path / "runs.duckdb"
     labeler.label_corpus([docs], out, run="r")
     gold = GoldCorpus.read([docs])
@@ -303,7 +303,7 @@ def test_what_is_of_no_use_is_left_out(fresh):
 def test_keep_all_keeps_all(tuned):
     """Every lane and scorer, and no trial is told."""
     program = ProgramFile.read(tuned)
-    assert program.spec.scorers == ("late", "overlap")
+    assert program.spec.scorers == ("late", "overlap", "competition")
     assert {"names/text", "names/windows", "bm25/text", "neighbours/text"} <= set(program.spec.lanes)
     assert len(program.spec.examples) == 60
     assert "trials" not in program.figures
@@ -312,7 +312,7 @@ def test_keep_all_keeps_all(tuned):
 def test_an_embedder_without_vectors_of_tokens_will_do():
     """Late interaction is then no evidence."""
     program = learn(diary(20), embedders=[HashedGrams()])
-    assert program.spec.scorers == ("overlap",)
+    assert program.spec.scorers == ("overlap", "competition")
     assert not any(column.startswith("late") for column in program.spec.fusion.columns)
 
 

@@ -101,10 +101,11 @@ class TestEveryScorer:
             "name_share",
             "name_weighted",
             "name_mean",
+            "chunks_disagree",
         }:
             scores = column(scorer, name, ["she has a claw hammer"])
             assert max(scores) == scores[3] > max(scores[:3])
-        for name in set(scorer.columns) - {"description_share"}:
+        for name in set(scorer.columns) - {"description_share", "chunks_disagree"}:
             scores = column(scorer, name, ["her copper kettle"])
             assert max(scores) == scores[0] > max(scores[1:])
 
@@ -230,6 +231,16 @@ def test_overlap_weighs_words_of_descriptions(tmp_path):
     scorer = Indexes(Taxonomy.from_labels(labels), tmp_path).overlap()
     many, oven = (column(scorer, "description_share", [f"{word} elsewhere"], ALL[:1])[0] for word in ("many", "oven"))
     assert 0 < 4 * many < oven < 0.5
+
+
+def test_overlap_says_where_chunks_disagree(tmp_path):
+    """One chunk of two has the name: the mean is half of the largest. One chunk alone cannot disagree."""
+    scorer = Indexes(TOOLS, tmp_path).overlap()
+    half, both, alone = (
+        column(scorer, "chunks_disagree", text)[3]
+        for text in (["a hammer", "a nail"], ["a hammer", "the hammer"], ["a hammer"])
+    )
+    assert (half, both, alone) == (0.5, 0.0, 0.0)
 
 
 def test_long_documents_are_read_to_the_end(tmp_path):

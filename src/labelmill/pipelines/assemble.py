@@ -139,15 +139,22 @@ def _retrieve(
         )
     reordering = None
     if learning or spec.fusion:
-        scorers = [_scorer(name, indexes, embedders) for name in spec.scorers]
+        scorers = [_scorer(name, indexes, embedders) for name in spec.scorers if name != "competition"]
+        competition = indexes.competition(embedders[0]) if "competition" in spec.scorers else None
         names, near = [lane.name for lane in lanes], taught.get("neighbours")
         evidence = Evidence(
-            indexes.taxonomy.labels, names, scorers, LANE_DEPTH, near if isinstance(near, Neighbours) else None
+            indexes.taxonomy.labels,
+            names,
+            scorers,
+            LANE_DEPTH,
+            neighbours=near if isinstance(near, Neighbours) else None,
+            competition=competition,
         )
         reordering = Reordering(evidence, spec.fusion, spec.pool, _left_out(spec, held_out))
         learned = spec.fusion.model_dump(mode="json") if spec.fusion else None
         priors = [label.prior for label in indexes.taxonomy.labels]  # which the taxonomy's own key leaves out
-        made_of += [EVIDENCE_VERSION, [scorer.fingerprint for scorer in scorers], spec.pool, learned, priors]
+        closer = [scorer.fingerprint for scorer in (*scorers, *([competition] if competition else []))]
+        made_of += [EVIDENCE_VERSION, closer, spec.pool, learned, priors]
         _check_columns(evidence.columns, spec)
     return Retrieve(lanes, content_key(*made_of), reordering)
 

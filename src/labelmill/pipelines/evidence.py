@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from labelmill.records import Label
 from labelmill.retrievers.base import Hits, Scorer
+from labelmill.retrievers.competition import Competition
 from labelmill.retrievers.neighbours import Neighbours
 
-EVIDENCE_VERSION = 1
+EVIDENCE_VERSION = 2
 """Raised whenever the same candidates would get other columns."""
 
 OF_A_LANE = ("score", "z", "log_rank", "reciprocal_rank", "gap")
@@ -47,7 +48,6 @@ _BEHIND = 2
 
 _FIRST = 30
 _DEEPEST = 32
-_LEAST_PRIOR = 1e-3
 _DIGITS = 5
 
 
@@ -60,6 +60,7 @@ class Evidence:
         scorers: Those that look closer at candidates.
         depth: How many labels a lane looks for.
         neighbours: Gold documents, which say how frequent a label is.
+        competition: Compares candidates with each other.
 
     Attributes:
         columns: The names of the columns.
@@ -71,10 +72,13 @@ class Evidence:
         lanes: Sequence[str],
         scorers: Sequence[Scorer],
         depth: int,
+        *,
         neighbours: Neighbours | None = None,
+        competition: Competition | None = None,
     ) -> None:
         """Name the columns."""
         self._labels = labels
+        self._competition = competition
         self._scorers = scorers
         self._depth = depth
         self._neighbours = neighbours
@@ -87,11 +91,13 @@ class Evidence:
                 for kind in ("", ".z", ".log_rank")
                 for column in scorer.columns
             ]
+            + [f"{competition.name}.{column}" for column in (competition.columns if competition else ())]
         )
 
     def matrices(
         self,
         texts: Sequence[Sequence[str]],
+        runs: Sequence[Sequence[str]],
         pools: Sequence[NDArray[np.int32]],
         fused: Sequence[NDArray[np.float64]],
         hits: Sequence[Mapping[str, Hits]],
@@ -103,6 +109,7 @@ class Evidence:
 
         Args:
             texts: For each document its chunks.
+            runs: For each document its windows; phrases, where it has none.
             pools: For each document its candidates, best first.
             fused: Their fused scores.
             hits: What each lane found, in the order of `lanes`.
@@ -121,10 +128,17 @@ class Evidence:
                 self._of_gold(pool, without[place]),
                 np.full((len(pool), 1), np.log1p(sum(len(chunk.split()) for chunk in text))),
                 *(_closer(scores[place].astype(np.float64)) for scores in scored),
+                self._compared(runs[place], pool, seconds),
             ]
             # Rounded, so that noise in the last bits of a product moves no threshold of a tree.
             made.append(np.round(np.concatenate(parts, axis=1), _DIGITS))
         return made
+
+    def _compared(self, runs: Sequence[str], pool: NDArray[np.int32], seconds: dict[str, float]) -> NDArray[np.float64]:
+        if self._competition is None:
+            return np.empty((len(pool), 0))
+        with lap(seconds, self._competition.name):
+            return self._competition.compare(runs, pool)
 
     def _of_lanes(
         self, pool: NDArray[np.int32], fused: NDArray[np.float64], hits: Sequence[Hits]
@@ -167,7 +181,7 @@ class Evidence:
             (
                 np.log1p(len(label.name.split())),
                 np.log1p(len(label.aliases)),
-                np.log((label.prior or 0.0) + _LEAST_PRIOR),
+                np.log(label.prior or self._least_prior),
                 len(label.parents),
                 self._depth_of(label),
                 max((first[parent] - (place < _FIRST) for parent in label.parents), default=0),
@@ -185,6 +199,11 @@ class Evidence:
                 break
             label, depth = self._labels[above], depth + 1
         return depth
+
+    @cached_property
+    def _least_prior(self) -> float:
+        """Stand in for a prior that is not known or zero: half of the least that is, whatever the unit of priors."""
+        return min((label.prior for label in self._labels if label.prior), default=2.0) / 2
 
     @cached_property
     def _places(self) -> dict[str, int]:

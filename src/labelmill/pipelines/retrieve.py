@@ -144,6 +144,7 @@ class Retrieve:
         found = self._fuse(batch, self.reordering.pool, without)
         matrices = evidence.matrices(
             [queries.text for queries in batch],
+            [queries.windows or queries.phrases for queries in batch],
             [np.array([candidate.label for candidate in candidates], dtype=np.int32) for candidates, _ in found],
             [np.array([candidate.score for candidate in candidates]) for candidates, _ in found],
             [hits for _, hits in found],

@@ -17,7 +17,7 @@ from labelmill.prompts.compiled import PromptState, StageName
 
 InferKind = Literal["windows", "lm", "both"]
 RankKind = Literal["fusion", "listwise", "pointwise"]
-ScorerName = Literal["late", "overlap"]
+ScorerName = Literal["late", "overlap", "competition"]
 
 _LIKELY = 0.5
 """What pointwise Rank asks of a label, in probability, where no threshold is given."""

@@ -52,6 +52,22 @@ class Dense:
             found[document] = Hits(self._owners[best].astype(np.int32), scores[best], self._best_queries(own, best))
         return found
 
+    def similarities(self, queries: Sequence[str], labels: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Compare some labels with each query of one document: cosines, the maximum over a label's texts.
+
+        Args:
+            queries: At least one.
+            labels: Positions in the taxonomy, shape (k,), k > 0.
+
+        Returns:
+            Shape (k, queries).
+        """
+        counts = self._ends[labels] - self._starts[labels]
+        firsts = np.cumsum(counts) - counts
+        texts = np.arange(counts.sum()) + np.repeat(self._starts[labels] - firsts, counts)
+        product = self._vectors[self._rows[texts]] @ self._embedder.embed(list(queries)).T
+        return np.asarray(np.maximum.reduceat(product, firsts, axis=0))
+
     def _scores(
         self, vectors: NDArray[np.float32], ends: NDArray[np.intp]
     ) -> Iterator[tuple[int, NDArray[np.float32]]]:

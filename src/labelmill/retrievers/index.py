@@ -19,6 +19,7 @@ from labelmill.errors import StoreError
 from labelmill.retrievers.base import Embedder, TokenEmbedder
 from labelmill.retrievers.bm25 import BM25
 from labelmill.retrievers.characters import Characters
+from labelmill.retrievers.competition import Competition
 from labelmill.retrievers.dense import Dense
 from labelmill.retrievers.late import LateInteraction
 from labelmill.retrievers.overlap import WordOverlap
@@ -51,15 +52,23 @@ class Indexes:
         self.taxonomy = taxonomy
         self._root = root or cache_dir() / "indexes"
         self._progress = progress or (lambda *_: None)
+        self._opened: dict[tuple[str, str], Dense] = {}
 
     def dense(self, view: str, embedder: Embedder) -> Dense:
-        """Open dense retrieval over a view: ``names``, ``aliases`` or ``descriptions``."""
+        """Open dense retrieval over a view: ``names``, ``aliases`` or ``descriptions``; once for each embedder."""
+        if (view, embedder.fingerprint) in self._opened:
+            return self._opened[view, embedder.fingerprint]
         texts = VIEWS[view](self.taxonomy.labels)
         key = {"kind": "dense", "view": view, "embedder": embedder.fingerprint}
         folder = self._folder(key, lambda path: self._embed(texts, embedder, path))
         with _undamaged(folder):
             vectors = np.load(folder / "vectors.npy", allow_pickle=False).astype(np.float32)
-        return Dense(texts, vectors, embedder)
+        return self._opened.setdefault((view, embedder.fingerprint), Dense(texts, vectors, embedder))
+
+    def competition(self, embedder: Embedder) -> Competition:
+        """Open the comparison of candidates, by names and aliases where there are any."""
+        aliases = any(label.aliases for label in self.taxonomy.labels)
+        return Competition(self.dense("aliases" if aliases else "names", embedder))
 
     def bm25(self) -> BM25:
         """Open BM25 over names, aliases and descriptions."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import fsum, log1p
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from labelmill.records import Label
 from labelmill.retrievers.bm25 import analyzer
 
-OVERLAP_VERSION = 1
+OVERLAP_VERSION = 2
 """Raised whenever the same label and document would get other numbers."""
 
 _REMEMBERED_LABELS = 20_000
@@ -48,6 +48,8 @@ class WordOverlap:
             ``name_exact`` and ``any_exact``: 1 where the words stand in the document in a row, else 0.
             ``text_share`` and ``description_share``: of the document's words, what weighted share the label's names,
             and its description, have.
+            ``chunks_disagree``: by how much the mean over chunks of ``best_weighted`` is below its largest; 0 where
+            all chunks agree, or there is but one.
         fingerprint: The formulas'. The taxonomy is no part of it.
 
     Args:
@@ -65,6 +67,7 @@ class WordOverlap:
         "any_exact",
         "text_share",
         "description_share",
+        "chunks_disagree",
     )
     fingerprint = f"overlap{OVERLAP_VERSION}"
 
@@ -109,7 +112,8 @@ class WordOverlap:
         whole = fsum(text.values()) or 1.0
         # No word has a blank or a line break in it: neither is a run of words found across words or across chunks.
         line = "\n".join(f" {' '.join(run)} " for run in runs)
-        rows = [_row(self._words(label), text, whole, line) for label in labels.tolist()]
+        each = [(dict.fromkeys(run), f" {' '.join(run)} ") for run in runs] if len(runs) > 1 else []
+        rows = [(*_row(own, text, whole, line), _disagree(own, each)) for own in map(self._words, labels.tolist())]
         return np.array(rows, dtype=np.float32).reshape(-1, len(self.columns))
 
     def _in_words(self, position: int) -> _Words:
@@ -142,8 +146,19 @@ def _row(words: _Words, text: dict[str, float], whole: float, line: str) -> tupl
     return (*own[0], *best, *shares)
 
 
+def _disagree(words: _Words, chunks: Sequence[tuple[Mapping[str, object], str]]) -> float:
+    """Say how much less than the best of some chunks all of them say for a label, on average."""
+    if not chunks:
+        return 0.0
+    best = [
+        max(_compare(*spelling, *chunk)[1] for spelling in zip(words.spellings, words.weights, strict=True))
+        for chunk in chunks
+    ]
+    return max(best) - fsum(best) / len(best)
+
+
 def _compare(
-    spelling: tuple[str, ...], weights: tuple[float, ...], text: dict[str, float], line: str
+    spelling: tuple[str, ...], weights: tuple[float, ...], text: Mapping[str, object], line: str
 ) -> tuple[float, float, float]:
     """Give the share, the weighted share, and whether the words stand in the document in a row."""
     found = [weight for word, weight in zip(spelling, weights, strict=True) if word in text]

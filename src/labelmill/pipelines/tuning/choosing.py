@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from labelmill.learning.fusing import Examples, cross_fit, fit_quickly, log_loss
 from labelmill.pipelines.tuning.gathering import Gathered
 
-_SHARES = {"infer": 1.0, "embedder": 0.5, "windows": 0.3, "late": 0.2}
+_SHARES = {"infer": 1.0, "embedder": 0.5, "windows": 0.3, "late": 0.2, "competition": 0.2}
 _CHEAP = 0.05
 
 _WORTH = 0.01

@@ -256,7 +256,7 @@ class Steps:
             lanes |= dict.fromkeys(TAUGHT, 1.0)
         else:
             examples = []
-        scorers = ("late", "overlap") if able else ("overlap",)
+        scorers = (*(["late"] if able else []), "overlap", "competition")
         return remake(spec, lanes=lanes, scorers=scorers, examples=tuple(examples))
 
     def _phrases(self, program: Program, gold: GoldSet) -> list[list[str]]:
