@@ -16,6 +16,7 @@ from labelmill.learning.promises import parse_promise
 from labelmill.pipelines.assemble import assemble
 from labelmill.pipelines.gold import GoldCorpus
 from labelmill.pipelines.program_file import ProgramFile
+from labelmill.pipelines.spec import make_spec
 from labelmill.pipelines.suspect_judge import judge_suspects
 from labelmill.pipelines.suspects import suspects_of_run
 from labelmill.pipelines.tuning import tune
@@ -268,6 +269,34 @@ def test_two_documents_that_begin_alike_share_an_example():
     alike = {entry.text: entry.labels for entry in entries}
     ids = {label.name: label.id for label in workshop().labels}
     assert all(set(each.labels) == {ids[name] for name in alike[each.text]} for each in examples)
+
+
+def test_what_is_held_out_together_is_left_out_together():
+    """Documents that begin alike are of one part, in the gold and in the evidence; another seed deals otherwise."""
+    entries = diary(40)
+    twins = [replace(each, id=f"twin-{each.id}") for each in entries[:20]]
+    program = assemble(make_spec(lanes={"bm25/text": 1.0}), workshop(), embedders=[HashedWords()], learning=True)
+    gold = GoldSet.of(program.spec, workshop(), [*entries, *twins], seed=3)
+    part = {document.id: part for document, part in zip(gold.documents, gold.parts.tolist(), strict=True)}
+    assert all(part[each.id.removeprefix("twin-")] == part[each.id] for each in twins)
+    assert set(part.values()) == set(range(5))
+    examples = gather(program, gold, [[]] * len(gold)).examples
+    np.testing.assert_array_equal(examples.parts, gold.parts[examples.groups])
+    other = GoldSet.of(program.spec, workshop(), [*entries, *twins], seed=4)
+    assert other.parts.tolist() != gold.parts.tolist()
+
+
+def test_labels_at_random_are_not_foretold_by_a_documents_twin():
+    """Each text is there ten times, with the same labels that nothing but the text tells: it is unseen when left out."""
+    generator = np.random.default_rng(0)
+    texts = [f"In the yard {' '.join(words)}." for words in generator.choice(["clocks", "rain", "boats"], (10, 20))]
+    labels = [tuple(TASKS[each] for each in generator.choice(40, 8, replace=False)) for _ in texts]
+    documents = [Document(f"{n}-{copy}", texts[n], labels[n]) for n in range(10) for copy in range(10)]
+    figures = learn(documents, candidates=40, pool=40, keep_all=False).figures
+    rate = 8 / 40
+    chance = -(rate * np.log(rate) + (1 - rate) * np.log(1 - rate))
+    assert min(figures["fusion"]["log_losses"].values()) > 0.9 * chance
+    assert figures["trials"][0]["log_loss"] > 0.9 * chance
 
 
 def test_a_gold_documents_own_example_does_not_label_it(tuned):

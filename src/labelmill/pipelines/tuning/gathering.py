@@ -13,6 +13,7 @@ from labelmill.corpus import chunk
 from labelmill.corpus.fields import is_blank
 from labelmill.errors import GoldError
 from labelmill.eval.gold import ResolvedGold, resolve_gold
+from labelmill.learning.folds import draw_parts
 from labelmill.learning.fusing import Examples
 from labelmill.pipelines.program import Program
 from labelmill.pipelines.spec import ProgramSpec
@@ -35,6 +36,8 @@ class GoldSet:
         labels: Positions of each document's gold labels.
         sizes: How many gold labels each document has, those that the taxonomy lacks included, shape (D,).
         resolved: What became of all gold labels.
+        parts: The part of each document, shape (D,): those of one part tell nothing of each other, and are left out
+            together wherever something is learned. Documents that begin with the same chunk share one.
     """
 
     documents: tuple[Document, ...]
@@ -42,10 +45,11 @@ class GoldSet:
     labels: tuple[frozenset[int], ...]
     sizes: NDArray[np.int64]
     resolved: ResolvedGold
+    parts: NDArray[np.int64]
 
     @classmethod
-    def of(cls, spec: ProgramSpec, taxonomy: Taxonomy, documents: Sequence[Document]) -> GoldSet:
-        """Resolve the labels and cut the texts; documents without a known label are left out.
+    def of(cls, spec: ProgramSpec, taxonomy: Taxonomy, documents: Sequence[Document], *, seed: int = 0) -> GoldSet:
+        """Resolve the labels, cut the texts and draw the parts; documents without a known label are left out.
 
         Raises:
             GoldError: No label resolves, an id is used twice, or a document has no text.
@@ -65,12 +69,14 @@ class GoldSet:
                 remedy="Give documents with gold labels, ids or unique names, in the field of --labels-field.",
             )
         chosen = [ordered[place] for place in kept]
+        pieces = tuple(tuple(chunk(each.text, spec.chunk_characters, spec.chunk_overlap)) for each in chosen)
         return cls(
             tuple(chosen),
-            tuple(tuple(chunk(each.text, spec.chunk_characters, spec.chunk_overlap)) for each in chosen),
+            pieces,
             tuple(frozenset(int(label) for label in labels[place] if label >= 0) for place in kept),
             np.array([len(labels[place]) for place in kept], dtype=np.int64),
             resolved,
+            draw_parts(_numbered([each[0] for each in pieces]), seed=seed),
         )
 
     def __len__(self) -> int:
@@ -123,5 +129,13 @@ def gather(
     correct = np.array(
         [each.label in gold.labels[place] for place, pool in enumerate(pools) for each in pool], dtype=np.bool_
     )
-    examples = Examples(retrieve.reordering.evidence.columns, np.concatenate(values), correct, groups)
+    examples = Examples(
+        retrieve.reordering.evidence.columns, np.concatenate(values), correct, groups, gold.parts[groups]
+    )
     return Gathered(gold, tuple(pools), examples, dict(retrieve.seconds))
+
+
+def _numbered(texts: Sequence[str]) -> NDArray[np.int64]:
+    """Number texts by their first appearance, shape (n,)."""
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(text, len(numbers)) for text in texts], dtype=np.int64)
