@@ -63,6 +63,16 @@ def test_tune_tells_what_it_learned(tune, tmp_path):
     assert not list(tmp_path.glob("*.journal"))
 
 
+def test_documents_that_rightly_have_no_label_are_noted(tune, recipes, tmp_path):
+    """An empty list is gold, of which everything is wrong; a document without the field is none."""
+    rows = [json.loads(line) for line in recipes.read_text("utf-8").splitlines()]
+    rows += [{"id": "news", "text": "The road to the quay is closed on Friday.", "labels": []}]
+    rows += [{"id": "mail", "text": "Nobody has read this one yet."}]
+    done = tune("--gold", write_jsonl(tmp_path / "gold.jsonl", rows), "--keep-all")
+    assert "Learned from 13 documents with 56 gold labels" in done.out
+    assert "Note: 1 of them have no label of the taxonomy" in done.err.replace("\n", " ")
+
+
 def test_json_is_all_there_is_on_standard_output(tune, tmp_path):
     """The figures that are in the file, too."""
     done = tune("--json", "--keep-all")

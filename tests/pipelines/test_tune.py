@@ -231,6 +231,7 @@ def test_an_impossible_confidence_is_told_before_anything_is_learned():
         pytest.param([replace(each, labels=("repair bicycles",)) for each in diary(1)] * 1, id="one label"),
         pytest.param([Document("a", "The clocks were sold."), Document("b", "Rain.")], id="no gold"),
         pytest.param([Document("a", "The clocks were sold.", ("cook rice",))], id="unknown labels"),
+        pytest.param([replace(each, labels=()) for each in diary(9)], id="empty gold"),
         pytest.param([diary(1)[0], diary(1)[0]], id="the same id"),
         pytest.param([*diary(9), Document("blank", " \n", ("sell clocks",))], id="blank"),
         pytest.param([], id="nothing"),
@@ -258,6 +259,46 @@ def test_documents_without_labels_are_left_out():
     assert figures["gold"]["documents"] == 20
     assert figures["gold"]["labels"] == sum(len(each.labels) for each in documents[:20])
     assert "cook rice" in figures["gold"]["note"] or "1" in figures["gold"]["note"]
+
+
+UNFIT = [replace(each, labels=()) for each in diary(20, seed=5)] + [
+    replace(each, labels=("cook rice",)) for each in diary(20, seed=6)
+]
+"""Documents that look like the others, for which no label is right."""
+
+
+def test_what_no_label_is_right_for_counts_in_a_promise(fresh):
+    """Two in five of the documents to come are such ones: what they are given is wrong, and a cost is kept with it."""
+    program = learn([*diary(60), *UNFIT], promise=parse_promise("cost<=1"))
+    assert "100 gold documents" in program.spec.decision.statement
+    assert program.figures["gold"]["without_known_labels"] == 40
+    unfit = [replace(each, labels=()) for each in diary(100, seed=8)]
+    entries = [*fresh, *unfit]
+    found = Labeler(workshop(), program=program, embedders=[HashedWords()]).label([entry.text for entry in entries])
+    wrong = [len({p.name for p in row} - set(entry.labels)) for row, entry in zip(found, entries, strict=True)]
+    assert 0.3 < float(np.mean(wrong)) <= 1.1
+
+
+def test_what_no_label_is_right_for_lowers_probabilities(tuned, fresh):
+    """They are those of a document about which it is not known whether it is such a one."""
+    texts = [entry.text for entry in fresh[:40]]
+    with_them, without = (
+        sum(
+            p.score
+            for row in Labeler(workshop(), program=each, embedders=[HashedWords()]).label(texts, ranked=True)
+            for p in row
+        )
+        for each in (learn([*diary(60), *UNFIT]), tuned)
+    )
+    assert with_them < 0.75 * without
+
+
+def test_documents_without_gold_do_not_count_in_rankings():
+    """As in `eval`: an empty list is left out, and labels that the taxonomy lacks are not found."""
+    gold, empty, unknown = diary(30), UNFIT[:20], UNFIT[20:]
+    before = [learn([*gold, *more]).figures["before"]["rp@5"] for more in ([], empty, unknown)]
+    assert before[1] == pytest.approx(before[0], abs=0.02)
+    assert before[2] == pytest.approx(before[0] * 30 / 50, abs=0.02)
 
 
 def test_two_documents_that_begin_alike_share_an_example():

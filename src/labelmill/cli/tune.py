@@ -151,6 +151,8 @@ def _report(program: ProgramFile, out: Path) -> None:
         f"Learned from {learned['documents']:,} documents with {learned['labels']:,} gold labels; "
         "figures are cross-validated."
     )
+    if nothing := learned["without_known_labels"]:
+        say(f"Note: {nothing:,} of them have no label of the taxonomy; all that they are given counts as wrong.")
     if learned["note"]:
         say(f"Note: {learned['note']}.")
     for stage in figures.get("prompts", {}).get("stages", {}).values():

@@ -178,7 +178,9 @@ def rank_precision(
     sizes: NDArray[np.int64],
     k: int,
 ) -> NDArray[np.float64]:
-    """Compute RP@k of every document (arXiv 2401.12178): right ones among the first k, as a share of those possible.
+    """Compute RP@k (arXiv 2401.12178): right ones among the first k, as a share of those possible.
+
+    Documents without gold labels are left out, as in `labelmill.eval.evaluate`: nothing is possible there.
 
     Args:
         scores: Of all candidates, shape (n,).
@@ -186,10 +188,13 @@ def rank_precision(
         groups: The candidate's document, shape (n,).
         sizes: Gold labels of each document, shape (D,).
         k: The depth.
+
+    Returns:
+        One for each document with gold labels.
     """
     order = np.lexsort((-scores, groups))
     document = groups[order]
     first = np.searchsorted(document, document, side="left")
     hits = correct[order] & (np.arange(len(order)) - first < k)
-    found = np.bincount(document, weights=hits, minlength=len(sizes)) / np.minimum(k, np.maximum(sizes, 1))
-    return np.asarray(found)
+    found = np.bincount(document, weights=hits, minlength=len(sizes))
+    return np.asarray(found[sizes > 0] / np.minimum(k, sizes[sizes > 0]))

@@ -35,7 +35,7 @@ def by_rank(gathered: Gathered, program: Program, weights: Mapping[str, float]) 
 
 
 def precisions(scores: NDArray[np.float64], gathered: Gathered) -> dict[str, float]:
-    """Give RP@5 and RP@10, and the recall of the whole pool."""
+    """Give RP@5 and RP@10, and the recall of the whole pool, of documents with gold labels."""
     examples, sizes = gathered.examples, gathered.gold.sizes
     found = np.bincount(examples.groups, weights=examples.correct, minlength=len(sizes))
     return {
@@ -43,11 +43,11 @@ def precisions(scores: NDArray[np.float64], gathered: Gathered) -> dict[str, flo
             f"rp@{k}": float(rank_precision(scores, examples.correct, examples.groups, sizes, k).mean())
             for k in _DEPTHS
         },
-        "pool_recall": float((found / np.maximum(sizes, 1)).mean()),
+        "pool_recall": float((found[sizes > 0] / sizes[sizes > 0]).mean()),
     }
 
 
 def ranked_precisions(ranked: Ranked, gold: GoldSet) -> dict[str, float]:
-    """Give RP@5 and RP@10 of candidates in the order of their log-odds."""
+    """Give RP@5 and RP@10 of candidates in the order of their log-odds, of documents with gold labels."""
     of = ranked.log_odds, ranked.correct, ranked.groups, gold.sizes
     return {f"rp@{k}": float(rank_precision(*of, k).mean()) for k in _DEPTHS}

@@ -114,7 +114,12 @@ class Steps:
         program = self._assemble(spec, learning=True)
         phrases = self._phrases(program, gold)
         gathered = gather(program, gold, phrases, lambda done, total: self._tell("retrieving", done, total))
-        self.figures["gold"] = {"documents": len(gold), "labels": int(gold.sizes.sum()), "note": gold.resolved.summary}
+        self.figures["gold"] = {
+            "documents": len(gold),
+            "labels": int(gold.sizes.sum()),
+            "without_known_labels": sum(1 for labels in gold.labels if not labels),
+            "note": gold.resolved.summary,
+        }
         self.figures["before"] = precisions(by_rank(gathered, program, usual), gathered)
         if keep_all:
             return gathered, spec
