@@ -50,6 +50,7 @@ def test_tune_tells_what_it_learned(tune, tmp_path):
     assert done.code == 0, done.err
     for said in (
         "Learned from 12 documents",
+        "(fusion by rank)\n",
         "before    RP@5",
         "tuned     RP@5",
         "What to keep",

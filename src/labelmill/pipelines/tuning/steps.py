@@ -121,6 +121,7 @@ class Steps:
             "note": gold.resolved.summary,
         }
         self.figures["before"] = precisions(by_rank(gathered, program, usual), gathered)
+        self.figures["before_is"] = "fusion by rank" + (", without the model's Rank" if spec.rank != "fusion" else "")
         if keep_all:
             return gathered, spec
         each = {name: seconds / len(gold) for name, seconds in gathered.seconds.items()}
