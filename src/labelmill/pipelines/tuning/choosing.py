@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -30,13 +30,13 @@ class Part:
         name: Of a lane without its embedder (``names/windows``), of a scorer (``late``), or of an embedder.
         kind: ``lane``, ``scorer`` or ``embedder``.
         columns: Its places in the evidence.
-        seconds: What it takes per document.
+        seconds: What each of its lanes or its scorer takes per document, by name; a lane is its embedder's as well.
     """
 
     name: str
     kind: str
     columns: frozenset[int]
-    seconds: float
+    seconds: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +142,6 @@ def _try(gathered: Gathered, parts: Sequence[Part], out: Sequence[Part]) -> tupl
     gone = frozenset[int]().union(*(part.columns for part in out))
     kept = [place for place in range(len(examples.columns)) if place not in gone]
     found = cross_fit(examples.only(kept), fit_quickly)
-    # An embedder's time is that of its lanes.
-    left = [part for part in parts if part.kind != "embedder" and not part.columns <= gone]
     each = np.logaddexp(0, np.where(examples.correct, -found, found))
     counts = np.maximum(np.bincount(examples.groups, minlength=len(sizes)), 1)
     losses = np.bincount(examples.groups, weights=each, minlength=len(sizes)) / counts
@@ -152,9 +150,16 @@ def _try(gathered: Gathered, parts: Sequence[Part], out: Sequence[Part]) -> tupl
         log_loss=log_loss(found, examples.correct),
         rp5=float(rank_precision(found, examples.correct, examples.groups, sizes, 5).mean()),
         rp10=float(rank_precision(found, examples.correct, examples.groups, sizes, 10).mean()),
-        seconds=sum(part.seconds for part in left),
+        seconds=_seconds(parts, out),
     )
     return trial, losses
+
+
+def _seconds(parts: Sequence[Part], out: Sequence[Part]) -> float:
+    """Sum what is left takes, each lane once: it may be there by what it searches, and by its embedder."""
+    each = {name: seconds for part in parts for name, seconds in part.seconds.items()}
+    gone = {name for part in out for name in part.seconds}
+    return sum(seconds for name, seconds in each.items() if name not in gone)
 
 
 def _with_front(trials: Sequence[Trial]) -> list[Trial]:
