@@ -175,7 +175,7 @@ def measure(splits: Iterable[Split], embedders: Sequence[str]) -> dict[str, Any]
         for name, documents in split.tests.items():
             with Labeler(taxonomy, embedders=embedders) as labeler:
                 before = label(labeler, documents)
-            with Labeler(taxonomy, program=program) as labeler:
+            with Labeler(taxonomy, program=program, embedders=program.spec.embedders) as labeler:
                 after = label(labeler, documents)
             runs.setdefault(name, []).append((documents, before, after))
     assert taxonomy is not None

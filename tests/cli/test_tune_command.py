@@ -144,6 +144,18 @@ def test_what_a_program_says_is_not_said_again(cli, program, recipes, tags, tmp_
     assert said in one_line(done)
 
 
+@pytest.mark.parametrize("command", ["label", "plan"])
+def test_a_program_that_names_another_machine_is_refused(cli, program, recipes, tags, tmp_path, command):
+    """Before anything is made or sent; the line says how to allow it."""
+    content = json.loads(program.read_text("utf-8"))
+    content["spec"]["embedders"] = ["wordllama@http://far.example/v1"]
+    program.write_text(json.dumps(content), "utf-8")
+    out = ["--out", tmp_path / "x.duckdb"] if command == "label" else []
+    said = one_line(cli(command, recipes, "--taxonomy", tags, "--program", program, *out))
+    assert "--embedder 'wordllama@http://far.example/v1'" in said
+    assert not (tmp_path / "x.duckdb").exists()
+
+
 def test_size_and_threshold_may_be_set(cli, program, recipes, tags, tmp_path):
     """They change the final sets alone."""
     out = tmp_path / "x.duckdb"
