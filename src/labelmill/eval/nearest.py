@@ -103,6 +103,7 @@ class _Document:
         self._borders = np.cumsum([0, *map(len, grams)])
         squares = np.cumsum([0, *map(_square, self._queries.words)])
         self._least = np.sqrt(squares[self._queries.ends] - squares[self._queries.starts])
+        self._alone = self._queries.ends - self._queries.starts == 1  # a word alone is as long as its bound says
         self._lengths: dict[tuple[str, ...], float] = {}
         self._places = places
 
@@ -142,7 +143,9 @@ class _Document:
         """Find the nearest query of one label; products and bounds have the shape (names, queries)."""
         if not bounds.size or not bounds.any():
             return Nearest()
-        (least,), _ = self._similarities(products, lengths, np.array([bounds.argmax()]))
+        least = float(bounds.ravel()[top := int(bounds.argmax())])
+        if not self._alone[top % bounds.shape[1]]:
+            (least,), _ = self._similarities(products, lengths, np.array([top]))
         similarities, queries = self._similarities(
             products, lengths, np.flatnonzero(bounds >= least - 2 * 10.0**-_DIGITS)
         )
