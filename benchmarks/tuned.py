@@ -29,7 +29,7 @@ from labelmill.eval.calibration import expected_calibration_error
 from labelmill.eval.comparison import compare
 from labelmill.learning.calibrating import fit_calibration
 from labelmill.learning.deciding import fit_decision
-from labelmill.learning.fusing import Examples, fit_fusion
+from labelmill.learning.fusing import fit_fusion
 from labelmill.learning.fusion import probabilities
 from labelmill.learning.promises import parse_promise
 from labelmill.models.embedders import MemoEmbedder, load_embedder
@@ -184,7 +184,7 @@ def measure(splits: Iterable[Split], embedders: Sequence[str]) -> dict[str, Any]
         for name, documents in split.tests.items():
             with Labeler(taxonomy, embedders=embedders) as labeler:
                 before = label(labeler, documents)
-            with Labeler(taxonomy, program=program) as labeler:
+            with Labeler(taxonomy, program=program, embedders=program.spec.embedders) as labeler:
                 after = label(labeler, documents)
             runs.setdefault(name, []).append((documents, before, after))
     assert taxonomy is not None
@@ -246,10 +246,12 @@ def _promise(gathered: Any, drawn: Any) -> dict[str, float | None]:
     inside = np.isin(whole.groups, drawn)
     some = whole.take(inside)
     own, groups = np.unique(some.groups, return_inverse=True)
-    fit = fit_fusion(Examples(some.columns, some.values, some.correct, groups))
+    fit = fit_fusion(replace(some, groups=groups))
     pools = [gathered.pools[place] for place in own.tolist()]
     ranked = keep_best(pools, fit.log_odds, some.correct, groups, 50)
-    calibration = fit_calibration(probabilities(ranked.log_odds), ranked.correct, ranked.groups)
+    calibration = fit_calibration(
+        probabilities(ranked.log_odds), ranked.correct, ranked.groups, gathered.gold.parts[own][ranked.groups]
+    )
     rest = whole.take(~inside)
     others, at = np.unique(rest.groups, return_inverse=True)
     fresh = keep_best(

@@ -50,6 +50,7 @@ def test_tune_tells_what_it_learned(tune, tmp_path):
     assert done.code == 0, done.err
     for said in (
         "Learned from 12 documents",
+        "(fusion by rank)\n",
         "before    RP@5",
         "tuned     RP@5",
         "What to keep",
@@ -61,6 +62,16 @@ def test_tune_tells_what_it_learned(tune, tmp_path):
     assert f"--program {tmp_path / 'p.json'}" in done.err.replace("\n", "")
     assert json.loads((tmp_path / "p.json").read_text("utf-8"))["labelmill_program"] == 1
     assert not list(tmp_path.glob("*.journal"))
+
+
+def test_documents_that_rightly_have_no_label_are_noted(tune, recipes, tmp_path):
+    """An empty list is gold, of which everything is wrong; a document without the field is none."""
+    rows = [json.loads(line) for line in recipes.read_text("utf-8").splitlines()]
+    rows += [{"id": "news", "text": "The road to the quay is closed on Friday.", "labels": []}]
+    rows += [{"id": "mail", "text": "Nobody has read this one yet."}]
+    done = tune("--gold", write_jsonl(tmp_path / "gold.jsonl", rows), "--keep-all")
+    assert "Learned from 13 documents with 56 gold labels" in done.out
+    assert "Note: 1 of them have no label of the taxonomy" in done.err.replace("\n", " ")
 
 
 def test_json_is_all_there_is_on_standard_output(tune, tmp_path):
@@ -131,6 +142,18 @@ def test_what_a_program_says_is_not_said_again(cli, program, recipes, tags, tmp_
     out = ["--out", tmp_path / "x.duckdb"] if command == "label" else []
     done = cli(command, recipes, "--taxonomy", tags, "--program", program, *out, *options)
     assert said in one_line(done)
+
+
+@pytest.mark.parametrize("command", ["label", "plan"])
+def test_a_program_that_names_another_machine_is_refused(cli, program, recipes, tags, tmp_path, command):
+    """Before anything is made or sent; the line says how to allow it."""
+    content = json.loads(program.read_text("utf-8"))
+    content["spec"]["embedders"] = ["wordllama@http://far.example/v1"]
+    program.write_text(json.dumps(content), "utf-8")
+    out = ["--out", tmp_path / "x.duckdb"] if command == "label" else []
+    said = one_line(cli(command, recipes, "--taxonomy", tags, "--program", program, *out))
+    assert "--embedder 'wordllama@http://far.example/v1'" in said
+    assert not (tmp_path / "x.duckdb").exists()
 
 
 def test_size_and_threshold_may_be_set(cli, program, recipes, tags, tmp_path):

@@ -144,9 +144,10 @@ def test_the_figures_are_those_of_applying_the_decision(seed, text, delta, top_k
 
 
 def test_an_unattainable_recall_says_what_is_within_reach():
-    """The most that can be promised can be, and one hundredth more cannot."""
+    """The most that can be promised can be, and one hundredth more cannot; documents without gold say nothing of it."""
     data = draw(DOCUMENTS, 3)
-    with pytest.raises(InputError, match=r"'recall>=0.99' cannot be promised in expectation by 136") as error:
+    assert np.count_nonzero(data[3]) == 115
+    with pytest.raises(InputError, match=r"'recall>=0.99' cannot be promised in expectation by 115") as error:
         fit_decision(*data, promise=parse_promise("recall>=0.99"), top_k=10)
     assert "raise the top k" in str(error.value)
     level = float(str(error.value).split("Promise recall>=")[1].split()[0])
@@ -248,3 +249,27 @@ def test_what_does_not_fit_together_is_refused(change, complaint):
     }
     with pytest.raises(InputError, match=complaint):
         fit_decision(**(arguments | change))
+
+
+@pytest.mark.parametrize(("text", "counted"), [("recall>=0.5", 200), ("cost<=2", 300), ("precision>=0.4", 300)])
+def test_documents_without_gold_count_but_for_recall(text, counted):
+    """All that they are given is wrong, so a cost or a precision is harder to keep; recall says nothing of them."""
+    probabilities, correct, groups, gold = draw(200, seed=1)
+    gold = np.maximum(gold, 1)  # else a label that was not retrieved
+    wrong = np.zeros(100 * CANDIDATES, dtype=np.bool_)
+    numbers = np.repeat(np.arange(200, 300), CANDIDATES)
+    more = (
+        np.r_[probabilities, probabilities[: len(wrong)]],
+        np.r_[correct, wrong],
+        np.r_[groups, numbers],
+        np.r_[gold, np.zeros(100, dtype=np.int64)],
+    )
+    promise = parse_promise(text)
+    alone, among = (
+        fit_decision(*each, promise=promise, top_k=5) for each in ((probabilities, correct, groups, gold), more)
+    )
+    assert f"by {counted} gold documents" in among.statement
+    if promise.kind == "recall":
+        assert among.threshold == alone.threshold
+    else:
+        assert (-among.top_k, among.threshold) > (-alone.top_k, alone.threshold)

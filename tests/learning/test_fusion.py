@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,15 +15,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from labelmill.errors import GoldError
-from labelmill.learning.fusing import (
-    Examples,
-    cross_fit,
-    draw_parts,
-    fit_fusion,
-    fit_quickly,
-    fit_trees,
-    log_loss,
-)
+from labelmill.learning.folds import draw_parts
+from labelmill.learning.fusing import Examples, cross_fit, fit_fusion, fit_quickly, fit_trees, log_loss
 from labelmill.learning.fusion import LearnedFusion, Linear, Trees, probabilities
 
 COLUMNS = ("near", "rare", "noise")
@@ -34,7 +28,15 @@ def draw(documents=40, seed=0, per_document=12):
     values = np.round(generator.normal(size=(documents * per_document, len(COLUMNS))), 3)
     odds = 3 * ((values[:, 0] > 0.3) & (values[:, 1] > 0)) + values[:, 0] - 2
     correct = generator.random(len(values)) < 1 / (1 + np.exp(-odds))
-    return Examples(COLUMNS, values, correct, np.repeat(np.arange(documents), per_document))
+    groups = np.repeat(np.arange(documents), per_document)
+    return Examples(COLUMNS, values, correct, groups, draw_parts(groups))
+
+
+def in_five_parts(documents=40, each=10):
+    """Candidates that are right or wrong by the part of their document, which the columns tell, and nothing else."""
+    groups = np.repeat(np.arange(documents), each)
+    parts = groups % 5
+    return Examples(tuple("abcde"), np.eye(5)[parts], parts < 2, groups, parts)
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +81,8 @@ def test_written_trees_say_what_scikit_learn_says():
 def test_the_regression_says_what_scikit_learn_says():
     """On standardised columns, with the strength that was chosen; a constant column weighs nothing and breaks nothing."""
     whole = draw()
-    examples = Examples(
-        (*COLUMNS, "same"), np.c_[whole.values, np.full(len(whole.values), 7.0)], whole.correct, whole.groups
-    )
+    values = np.c_[whole.values, np.full(len(whole.values), 7.0)]
+    examples = replace(whole, columns=(*COLUMNS, "same"), values=values)
     linear = fit_quickly(examples).linear
     means, scales = examples.values.mean(axis=0), examples.values.std(axis=0)
     scales[-1] = 1
@@ -161,7 +162,7 @@ def test_a_documents_own_labels_do_not_come_back_in_its_log_odds():
     # All candidates of a document are right or none is: only a peek could know which.
     correct = np.repeat(generator.permutation(documents) % 2 == 0, each)
     identity = np.repeat(generator.normal(size=(documents, 4)), each, axis=0)
-    examples = Examples(("a", "b", "c", "d"), identity, correct, groups)
+    examples = Examples(("a", "b", "c", "d"), identity, correct, groups, draw_parts(groups))
 
     def peeking(seen):
         return fit_trees(seen, max_iter=60)
@@ -170,12 +171,32 @@ def test_a_documents_own_labels_do_not_come_back_in_its_log_odds():
     assert log_loss(cross_fit(examples, peeking), correct) > 0.6
 
 
+def test_documents_of_one_part_are_left_out_together():
+    """What a column tells of one part alone is of no use to it, as it would be if documents were dealt anew."""
+    examples = in_five_parts()
+    seen = []
+
+    def watching(some):
+        seen.append(set(some.parts.tolist()))
+        return fit_trees(some, max_iter=60)
+
+    assert log_loss(fit_trees(examples, max_iter=60).log_odds(examples.values), examples.correct) < 0.1
+    assert log_loss(cross_fit(examples, watching), examples.correct) > 0.6
+    assert seen == [set(range(5)) - {part} for part in range(5)]
+    assert min(fit_fusion(examples).log_losses.values()) > 0.6
+
+
+def test_parts_without_candidates_are_no_trouble():
+    """Of few documents all may be of two parts."""
+    examples = draw(documents=10)
+    two = replace(examples, parts=np.where(examples.groups < 5, 1, 4))
+    assert np.isfinite(cross_fit(two, fit_quickly)).all()
+
+
 def test_shuffled_labels_teach_nothing():
     """With labels at random, what is learned is no better on unseen documents than their frequency."""
     examples = draw()
-    shuffled = Examples(
-        COLUMNS, examples.values, np.random.default_rng(0).permutation(examples.correct), examples.groups
-    )
+    shuffled = replace(examples, correct=np.random.default_rng(0).permutation(examples.correct))
     share = shuffled.correct.mean()
     chance = log_loss(np.full(len(examples.correct), np.log(share / (1 - share))), shuffled.correct)
     for loss in fit_fusion(shuffled).log_losses.values():
@@ -195,10 +216,17 @@ def test_documents_are_dealt_as_a_whole(sizes, folds, seed):
     np.testing.assert_array_equal(part, draw_parts(groups, folds, seed))
 
 
+def test_what_has_one_number_is_dealt_together():
+    """As documents that begin alike have; the order of the numbers says nothing."""
+    part = draw_parts(np.array([7, 3, 7, 1, 3, 7]), 2, 0)
+    assert part[0] == part[2] == part[5]
+    assert part[1] == part[4]
+
+
 def test_documents_may_have_gaps_in_their_numbers():
     """One whose pool is empty has no candidates, and the others are dealt without it."""
     examples = draw(documents=10)
-    gaps = Examples(COLUMNS, examples.values, examples.correct, examples.groups * 3)
+    gaps = replace(examples, groups=examples.groups * 3, parts=draw_parts(examples.groups * 3))
     np.testing.assert_array_equal(cross_fit(gaps, fit_quickly), cross_fit(examples, fit_quickly))
 
 
@@ -212,7 +240,7 @@ def test_too_little_to_learn_from_is_said(right):
         "one document's": examples.groups == 3,
     }[right]
     with pytest.raises(GoldError, match=r"too little to learn from\. Give some tens") as caught:
-        fit_fusion(Examples(COLUMNS, examples.values, correct, examples.groups))
+        fit_fusion(replace(examples, correct=correct))
     assert "\n" not in str(caught.value)
 
 

@@ -12,6 +12,7 @@ from labelmill.errors import InputError
 from labelmill.eval.calibration import expected_calibration_error
 from labelmill.learning.calibrating import fit_calibration, log_losses
 from labelmill.learning.calibration import LEAST, Calibration
+from labelmill.learning.folds import draw_parts
 
 CANDIDATES = 20
 
@@ -112,7 +113,7 @@ def beta_scores(truth):
 def test_the_simplest_kind_that_undoes_a_distortion_is_chosen(distort, chosen):
     """Few documents suffice, and fresh ones come out calibrated."""
     truth, correct, documents = corpus(300)
-    fit = fit_calibration(distort(truth), correct, documents)
+    fit = fit_calibration(distort(truth), correct, documents, draw_parts(documents))
     assert fit.calibration.kind in chosen
     fresh, answers, _ = corpus(3000, seed=1)
     probabilities = fit.calibration.apply(distort(fresh))
@@ -125,7 +126,7 @@ def test_the_figures_are_of_documents_left_out():
     generator = np.random.default_rng(3)
     scores, documents = generator.random(2000), np.repeat(np.arange(100), 20)
     correct = generator.random(2000) < 0.1
-    fit = fit_calibration(scores, correct, documents)
+    fit = fit_calibration(scores, correct, documents, draw_parts(documents))
     entropy = log_losses(np.full(2000, correct.mean()), correct).mean()
     assert fit.log_losses[fit.calibration.kind] == pytest.approx(entropy, abs=0.01)
     assert fit.log_losses["none"] > 0.9
@@ -140,7 +141,8 @@ def test_tiny_gold_brings_finite_probabilities(documents, seed, pattern):
     correct[:2] = True, False
     scores = np.where(correct, 1.0, np.random.default_rng(seed).integers(0, 3, len(correct)) / 2)
     for kind in ("platt", "beta", "isotonic"):
-        fit = fit_calibration(scores, correct, np.repeat(np.arange(documents), 2), kinds=(kind,), seed=seed)
+        groups = np.repeat(np.arange(documents), 2)
+        fit = fit_calibration(scores, correct, groups, draw_parts(groups, seed=seed), kinds=(kind,))
         assert ((fit.probabilities >= LEAST) & (fit.probabilities <= 1 - LEAST)).all()
         assert (fit.calibration.apply(np.linspace(0, 1, 9)) > 0).all()
 
@@ -150,11 +152,21 @@ def test_tiny_gold_brings_finite_probabilities(documents, seed, pattern):
     [
         ([0.1, 2.0], [True, False], [0, 1], "score 2.0 is not from 0 to 1"),
         ([0.1, 0.2], [True, True], [0, 1], "2 of 2 candidates are gold"),
-        ([0.1, 0.2], [True, False], [0, 0], "1 documents in 5 folds"),
+        ([0.1, 0.2], [True, False], [0, 0], "1 documents in one part"),
         ([0.1, 0.2], [True, False], [0], "differ"),
     ],
 )
 def test_what_cannot_be_calibrated_is_refused(scores, correct, documents, complaint):
     """The message names the value, and the remedy follows."""
     with pytest.raises(InputError, match=complaint):
-        fit_calibration(np.array(scores), np.array(correct), np.array(documents))
+        fit_calibration(np.array(scores), np.array(correct), np.array(documents), draw_parts(np.array(documents)))
+
+
+def test_parts_are_left_out_as_they_are_given():
+    """That the middle one of five scores is right is learned from the part that has it, which then tells itself nothing."""
+    documents = np.repeat(np.arange(100), 10)
+    parts = documents % 5
+    given, drawn = (
+        fit_calibration(0.46 + 0.02 * parts, parts >= 2, documents, each) for each in (parts, draw_parts(documents))
+    )
+    assert min(given.log_losses.values()) > 5 * min(drawn.log_losses.values())

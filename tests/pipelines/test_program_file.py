@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from workshop import TASKS, diary, workshop
@@ -16,6 +17,7 @@ from labelmill.learning.promises import Decision
 from labelmill.pipelines.assemble import assemble
 from labelmill.pipelines.program_file import ProgramFile, TaxonomyVersion
 from labelmill.pipelines.spec import LabelledText, make_spec, remake
+from loopback import LoopbackServer
 from toy_embedder import HashedGrams, HashedWords
 
 LANES = {"names/text": 1.0, "bm25/text": 1.0, "neighbours/text": 1.0}
@@ -250,3 +252,45 @@ def test_with_vectors_of_tokens_it_is_the_same_program(path):
     """An embedder's further abilities change nothing that was learned without them."""
     texts = [diary(1)[0].text]
     assert opened(path, embedder=HashedWords()).label(texts, ranked=True) == opened(path).label(texts, ranked=True)
+
+
+class Embeddings(LoopbackServer):
+    """Serves the toy embedder."""
+
+    async def answer(self, request):
+        """Give a vector for each text."""
+        vectors = HashedGrams().embed((await request.json())["input"]).tolist()
+        answer = web.json_response({"data": [{"index": n, "embedding": each} for n, each in enumerate(vectors)]})
+        answer.force_close()  # no connection outlives the test
+        return answer
+
+
+@pytest.mark.parametrize("from_file", [True, False])
+def test_a_program_alone_sends_no_text_to_another_machine(path, from_file):
+    """Whoever runs it must name the address as well; nothing is sent before."""
+    edit(path, lambda content: content["spec"].update(embedders=["toy@http://far.example:8000/v1"]))
+    program = path if from_file else ProgramFile.read(path)
+    with pytest.raises(
+        InputError, match="sends every text to another machine, for its embedder 'toy@http://far"
+    ) as caught:
+        Labeler(workshop(), program=program)
+    assert "\n" not in str(caught.value)
+    assert "--embedder 'toy@http://far.example:8000/v1'" in str(caught.value)
+    assert opened(program).label([diary(1)[0].text])
+
+
+def test_a_program_may_name_a_server_of_this_machine(path):
+    """What runs here is the user's own, as is an address that is given beside the program."""
+    with Embeddings() as server:
+        edit(path, lambda content: content["spec"].update(embedders=[f"toy@{server.url}"]))
+        assert Labeler(workshop(), program=path).label([diary(1)[0].text])
+        edit(path, lambda content: content["spec"].update(embedders=["toy@http://far.example:8000/v1"]))
+        assert Labeler(workshop(), program=path, embedders=[f"toy@{server.url}"]).label([diary(1)[0].text])
+
+
+def test_an_address_that_hides_another_is_not_repeated(path):
+    """There may be a password in it."""
+    edit(path, lambda content: content["spec"].update(embedders=["toy@http://127.0.0.1:secret@far.example/v1"]))
+    with pytest.raises(InputError, match="a user name, a password") as caught:
+        Labeler(workshop(), program=path)
+    assert "secret" not in str(caught.value)

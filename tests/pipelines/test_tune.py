@@ -16,6 +16,7 @@ from labelmill.learning.promises import parse_promise
 from labelmill.pipelines.assemble import assemble
 from labelmill.pipelines.gold import GoldCorpus
 from labelmill.pipelines.program_file import ProgramFile
+from labelmill.pipelines.spec import make_spec
 from labelmill.pipelines.suspect_judge import judge_suspects
 from labelmill.pipelines.suspects import suspects_of_run
 from labelmill.pipelines.tuning import tune
@@ -230,6 +231,7 @@ def test_an_impossible_confidence_is_told_before_anything_is_learned():
         pytest.param([replace(each, labels=("repair bicycles",)) for each in diary(1)] * 1, id="one label"),
         pytest.param([Document("a", "The clocks were sold."), Document("b", "Rain.")], id="no gold"),
         pytest.param([Document("a", "The clocks were sold.", ("cook rice",))], id="unknown labels"),
+        pytest.param([replace(each, labels=()) for each in diary(9)], id="empty gold"),
         pytest.param([diary(1)[0], diary(1)[0]], id="the same id"),
         pytest.param([*diary(9), Document("blank", " \n", ("sell clocks",))], id="blank"),
         pytest.param([], id="nothing"),
@@ -259,6 +261,46 @@ def test_documents_without_labels_are_left_out():
     assert "cook rice" in figures["gold"]["note"] or "1" in figures["gold"]["note"]
 
 
+UNFIT = [replace(each, labels=()) for each in diary(20, seed=5)] + [
+    replace(each, labels=("cook rice",)) for each in diary(20, seed=6)
+]
+"""Documents that look like the others, for which no label is right."""
+
+
+def test_what_no_label_is_right_for_counts_in_a_promise(fresh):
+    """Two in five of the documents to come are such ones: what they are given is wrong, and a cost is kept with it."""
+    program = learn([*diary(60), *UNFIT], promise=parse_promise("cost<=1"))
+    assert "100 gold documents" in program.spec.decision.statement
+    assert program.figures["gold"]["without_known_labels"] == 40
+    unfit = [replace(each, labels=()) for each in diary(100, seed=8)]
+    entries = [*fresh, *unfit]
+    found = Labeler(workshop(), program=program, embedders=[HashedWords()]).label([entry.text for entry in entries])
+    wrong = [len({p.name for p in row} - set(entry.labels)) for row, entry in zip(found, entries, strict=True)]
+    assert 0.3 < float(np.mean(wrong)) <= 1.1
+
+
+def test_what_no_label_is_right_for_lowers_probabilities(tuned, fresh):
+    """They are those of a document about which it is not known whether it is such a one."""
+    texts = [entry.text for entry in fresh[:40]]
+    with_them, without = (
+        sum(
+            p.score
+            for row in Labeler(workshop(), program=each, embedders=[HashedWords()]).label(texts, ranked=True)
+            for p in row
+        )
+        for each in (learn([*diary(60), *UNFIT]), tuned)
+    )
+    assert with_them < 0.75 * without
+
+
+def test_documents_without_gold_do_not_count_in_rankings():
+    """As in `eval`: an empty list is left out, and labels that the taxonomy lacks are not found."""
+    gold, empty, unknown = diary(30), UNFIT[:20], UNFIT[20:]
+    before = [learn([*gold, *more]).figures["before"]["rp@5"] for more in ([], empty, unknown)]
+    assert before[1] == pytest.approx(before[0], abs=0.02)
+    assert before[2] == pytest.approx(before[0] * 30 / 50, abs=0.02)
+
+
 def test_two_documents_that_begin_alike_share_an_example():
     """Neither is the other's neighbour, which would give its labels away."""
     entries = diary(20)
@@ -268,6 +310,34 @@ def test_two_documents_that_begin_alike_share_an_example():
     alike = {entry.text: entry.labels for entry in entries}
     ids = {label.name: label.id for label in workshop().labels}
     assert all(set(each.labels) == {ids[name] for name in alike[each.text]} for each in examples)
+
+
+def test_what_is_held_out_together_is_left_out_together():
+    """Documents that begin alike are of one part, in the gold and in the evidence; another seed deals otherwise."""
+    entries = diary(40)
+    twins = [replace(each, id=f"twin-{each.id}") for each in entries[:20]]
+    program = assemble(make_spec(lanes={"bm25/text": 1.0}), workshop(), embedders=[HashedWords()], learning=True)
+    gold = GoldSet.of(program.spec, workshop(), [*entries, *twins], seed=3)
+    part = {document.id: part for document, part in zip(gold.documents, gold.parts.tolist(), strict=True)}
+    assert all(part[each.id.removeprefix("twin-")] == part[each.id] for each in twins)
+    assert set(part.values()) == set(range(5))
+    examples = gather(program, gold, [[]] * len(gold)).examples
+    np.testing.assert_array_equal(examples.parts, gold.parts[examples.groups])
+    other = GoldSet.of(program.spec, workshop(), [*entries, *twins], seed=4)
+    assert other.parts.tolist() != gold.parts.tolist()
+
+
+def test_labels_at_random_are_not_foretold_by_a_documents_twin():
+    """Each text is there ten times, with the same labels that nothing but the text tells: it is unseen when left out."""
+    generator = np.random.default_rng(0)
+    texts = [f"In the yard {' '.join(words)}." for words in generator.choice(["clocks", "rain", "boats"], (10, 20))]
+    labels = [tuple(TASKS[each] for each in generator.choice(40, 8, replace=False)) for _ in texts]
+    documents = [Document(f"{n}-{copy}", texts[n], labels[n]) for n in range(10) for copy in range(10)]
+    figures = learn(documents, candidates=40, pool=40, keep_all=False).figures
+    rate = 8 / 40
+    chance = -(rate * np.log(rate) + (1 - rate) * np.log(1 - rate))
+    assert min(figures["fusion"]["log_losses"].values()) > 0.9 * chance
+    assert figures["trials"][0]["log_loss"] > 0.9 * chance
 
 
 def test_a_gold_documents_own_example_does_not_label_it(tuned):

@@ -79,6 +79,11 @@ def test_a_model_that_knows_gets_a_say(tuned):
     assert set(program.figures["prompts"]["stages"]) == {"infer", "rank"}
 
 
+def test_before_is_said_to_be_without_the_models_rank(tuned):
+    """The untuned program would ask for it, about other candidates than those that the model was asked about."""
+    assert ProgramFile.read(tuned[0]).figures["before_is"] == "fusion by rank, without the model's Rank"
+
+
 def test_what_was_asked_is_told(tuned):
     """Requests and tokens by stage, but for those of optimising, which are told there."""
     asked = ProgramFile.read(tuned[0]).figures["asked"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import re
 
 import pytest
 from hypothesis import given
@@ -38,6 +39,33 @@ def test_a_window_is_a_run_of_the_words_of_the_text(text, longest):
         assert all(word == word.strip(module._EDGES) != "" for word in window.split())
         if "|" not in text and "·" not in text and "\u2022" not in text:  # these part words too
             assert f" {window} " in words
+
+
+def written_out(text: str, longest: int) -> list[str]:
+    """List windows by the definition, one word after the other."""
+    sentences = [
+        [word for word in (run.strip(module._EDGES) for run in re.findall(r"\S+", sentence)) if word]
+        for sentence in module._SENTENCE_END.split(text)
+    ]
+    usual = [[module._usual(word, first=place == 0) for place, word in enumerate(words)] for words in sentences]
+    language = module._language({word: module._languages_of(word) for words in usual for word in words})
+    found = [
+        " ".join(words[start:end])
+        for words, lowered in zip(sentences, usual, strict=True)
+        for start in range(len(words))
+        for end in range(start + 1, min(start + longest, len(words)) + 1)
+        if all(language not in module._languages_of(lowered[place]) for place in (start, end - 1))
+    ]
+    return list(dict.fromkeys(found))
+
+
+@given(text=TEXTS, longest=st.integers(1, 8))
+def test_they_are_what_the_definition_says(text, longest):
+    """In its order; also in the places, of which some windows have several."""
+    assert windows(text, longest) == written_out(text, longest)
+    words, starts, ends = module.find_windows(text, longest)
+    found = [" ".join(words[start:end]) for start, end in zip(starts, ends, strict=True)]
+    assert list(dict.fromkeys(found)) == windows(text, longest)
 
 
 @given(text=st.lists(WORDS, min_size=1, max_size=12).map(" ".join))

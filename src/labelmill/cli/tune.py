@@ -151,12 +151,15 @@ def _report(program: ProgramFile, out: Path) -> None:
         f"Learned from {learned['documents']:,} documents with {learned['labels']:,} gold labels; "
         "figures are cross-validated."
     )
+    if nothing := learned["without_known_labels"]:
+        say(f"Note: {nothing:,} of them have no label of the taxonomy; all that they are given counts as wrong.")
     if learned["note"]:
         say(f"Note: {learned['note']}.")
     for stage in figures.get("prompts", {}).get("stages", {}).values():
         put(f"Prompt of {_prompt_line(stage)}")
-    put(f"  before    RP@5 {_percent(figures['before']['rp@5'])}  RP@10 {_percent(figures['before']['rp@10'])}")
-    put(f"  tuned     RP@5 {_percent(figures['after']['rp@5'])}  RP@10 {_percent(figures['after']['rp@10'])}")
+    for name, ranking, of in (("before", "before", f"  ({figures['before_is']})"), ("tuned", "after", "")):
+        found = figures[ranking]
+        put(f"  {name:<9} RP@5 {_percent(found['rp@5'])}  RP@10 {_percent(found['rp@10'])}{of}")
     if "trials" in figures:
         _put_trials(figures["trials"], figures["left_out"])
     if "rank" in figures:

@@ -61,7 +61,7 @@ class Trace:
 
     document: str
     gold: tuple[GoldLabel, ...]
-    queries: tuple[str, ...] = ()
+    queries: Sequence[str] = ()
     standings: Mapping[str, Standing] = field(default_factory=dict)
     failed: bool = False
 

@@ -44,10 +44,9 @@ def fit_calibration(
     scores: NDArray[np.float64],
     correct: NDArray[np.bool_],
     groups: NDArray[np.int64],
+    parts: NDArray[np.int64],
     *,
     kinds: Sequence[CalibrationKind] = ("platt", "beta", "isotonic"),
-    folds: int = 5,
-    seed: int = 0,
 ) -> CalibrationFit:
     """Choose the simplest of the kinds of about least log loss on documents left out, and fit it on all.
 
@@ -55,21 +54,19 @@ def fit_calibration(
         scores: Of candidates, from 0 to 1, each from a model that was not fitted on its document, shape (n,).
         correct: Whether each candidate is a gold label of its document, shape (n,).
         groups: The candidate's document, shape (n,).
+        parts: The part of the candidate's document, shape (n,); each is left out in turn.
         kinds: What to choose from beside ``none``, which stays where nothing is better.
-        folds: Parts of the documents that are left out in turn; at most one per document.
-        seed: Of the draw of the parts.
 
     Raises:
-        InputError: If arrays differ in length, scores are not from 0 to 1, there are fewer than two documents, or all
+        InputError: If arrays differ in length, scores are not from 0 to 1, there are fewer than two parts, or all
             candidates are right or all are wrong.
     """
-    _check(scores, correct, groups)
-    part = _draw_parts(groups, folds, seed)
+    _check(scores, correct, groups, parts)
     found: dict[CalibrationKind, NDArray[np.float64]] = {}
     for kind in (one for one in _SIMPLEST_FIRST if one == "none" or one in kinds):
         found[kind] = np.empty(len(scores))
-        for left_out in range(int(part.max()) + 1):
-            inside = part == left_out
+        for part in np.unique(parts):
+            inside = parts == part
             found[kind][inside] = _fit(kind, scores[~inside], correct[~inside]).apply(scores[inside])
     losses = {kind: log_losses(probabilities, correct) for kind, probabilities in found.items()}
     best = _simplest_of_the_best(losses, groups)
@@ -167,23 +164,19 @@ def _rising(knots: list[tuple[float, float]]) -> tuple[tuple[float, float], ...]
     return tuple(kept)
 
 
-def _draw_parts(groups: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
-    """Give each candidate the number of its document's part; parts are of equal size, but for one document."""
-    documents, inverse = np.unique(groups, return_inverse=True)
-    if folds < 2 or len(documents) < 2:
+def _check(
+    scores: NDArray[np.float64], correct: NDArray[np.bool_], groups: NDArray[np.int64], parts: NDArray[np.int64]
+) -> None:
+    if not scores.shape == correct.shape == groups.shape == parts.shape or scores.ndim != 1:
         raise InputError(
-            f"{len(documents)} documents in {folds} folds leave nothing to check a calibration on",
-            remedy="Give two documents and two folds at least.",
+            f"scores, answers, documents and parts of shapes {scores.shape}, {correct.shape}, {groups.shape} and "
+            f"{parts.shape} differ",
+            remedy="Give four arrays of one length.",
         )
-    places = np.random.default_rng(seed).permutation(len(documents))
-    return np.asarray((places % min(folds, len(documents)))[inverse], dtype=np.int64)
-
-
-def _check(scores: NDArray[np.float64], correct: NDArray[np.bool_], groups: NDArray[np.int64]) -> None:
-    if not scores.shape == correct.shape == groups.shape or scores.ndim != 1:
+    if len(np.unique(parts)) < 2:
         raise InputError(
-            f"scores, answers and documents of shapes {scores.shape}, {correct.shape} and {groups.shape} differ",
-            remedy="Give three arrays of one length.",
+            f"{len(np.unique(groups))} documents in one part leave nothing to check a calibration on",
+            remedy="Give two documents in two parts at least.",
         )
     wrong = scores[~((scores >= 0) & (scores <= 1))]
     if len(wrong):

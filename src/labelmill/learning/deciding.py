@@ -47,7 +47,8 @@ def fit_decision(
             (n,).
         correct: Whether each candidate is a gold label of its document, shape (n,).
         groups: The candidate's document, from 0 to D - 1, shape (n,).
-        n_gold_per_document: Gold labels per document, the unretrieved ones included, shape (D,).
+        n_gold_per_document: Gold labels per document, the unretrieved ones included, shape (D,). Documents without any
+            count: whatever they are given is wrong.
         promise: What to keep.
         delta: Keep it with confidence 1 - delta over the draw of the gold. None: 0.1 for precision; for recall and
             cost a promise in expectation, over the draw of the gold and of the fresh document.
@@ -82,7 +83,7 @@ def fit_decision(
     if isinstance(cut_or_not, Unkept):
         raise _unkept(judged, promise, delta, top_k, cut_or_not)
     figures = _summarise(_give(judged, cut_or_not), judged.gold)
-    return _decide(cut_or_not, promise, state(promise, delta, len(judged)), figures)
+    return _decide(cut_or_not, promise, state(promise, delta, _shown_by(judged, promise)), figures)
 
 
 def state(promise: Promise, delta: float | None, documents: int) -> str:
@@ -96,6 +97,11 @@ def state(promise: Promise, delta: float | None, documents: int) -> str:
         return f"{what}, in expectation, by {documents} gold documents (conformal risk control)"
     how = "betting test of the mean, fixed sequence"
     return f"{what}, with {100 * (1 - delta):.6g}% confidence, by {documents} gold documents ({how})"
+
+
+def _shown_by(judged: Judged, promise: Promise) -> int:
+    """Count the documents that a promise is shown by: recall is of those with gold labels, all else of all."""
+    return int(np.count_nonzero(judged.gold)) if promise.kind == "recall" else len(judged)
 
 
 def _shuffle(judged: Judged, seed: int) -> Judged:
@@ -188,7 +194,7 @@ def _summarise(counts: NDArray[np.float64], gold: NDArray[np.int64]) -> dict[str
 def _unkept(judged: Judged, promise: Promise, delta: float | None, top_k: int, why: Unkept) -> InputError:
     """Say what cannot be promised, the most that can be, and what it would take."""
     confidence = "in expectation" if delta is None else f"with {100 * (1 - delta):.6g}% confidence"
-    message = f"{str(promise)!r} cannot be promised {confidence} by {len(judged)} gold documents"
+    message = f"{str(promise)!r} cannot be promised {confidence} by {_shown_by(judged, promise)} gold documents"
     remedies = []
     if (best := _most(judged, promise, delta, top_k)) is not None:
         remedies.append(f"promise {best} or less" if promise.kind != "cost" else f"promise {best} or more")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ from labelmill.learning.fusion import LearnedFusion, Linear, Trees
 
 Fit = Callable[["Examples"], LearnedFusion]
 
-FOLDS = 5
 _DIGITS = 7
 _SETTINGS = {"learning_rate": 0.05, "max_iter": 150, "max_leaf_nodes": 8, "min_samples_leaf": 30}
 _RIDGE = 10.0
@@ -32,20 +31,24 @@ class Examples:
         values: Shape (n, columns).
         correct: Whether each is a gold label of its document, shape (n,).
         groups: The candidate's document, from 0, rising, shape (n,).
+        parts: The part of the candidate's document, shape (n,): those of one part are held out together, wherever
+            something is learned, since what is known of them may come from the labels of all other parts.
     """
 
     columns: tuple[str, ...]
     values: NDArray[np.float64]
     correct: NDArray[np.bool_]
     groups: NDArray[np.int64]
+    parts: NDArray[np.int64]
 
     def take(self, rows: NDArray[np.bool_]) -> Examples:
         """Keep the candidates that a mask of shape (n,) names."""
-        return Examples(self.columns, self.values[rows], self.correct[rows], self.groups[rows])
+        columns, values = self.columns, self.values[rows]
+        return Examples(columns, values, self.correct[rows], self.groups[rows], self.parts[rows])
 
     def only(self, kept: Sequence[int]) -> Examples:
         """Keep some columns."""
-        return Examples(tuple(self.columns[i] for i in kept), self.values[:, kept], self.correct, self.groups)
+        return replace(self, columns=tuple(self.columns[i] for i in kept), values=self.values[:, kept])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,20 +68,18 @@ class FusionFit:
     log_losses: dict[str, float]
 
 
-def fit_fusion(examples: Examples, *, folds: int = FOLDS, seed: int = 0) -> FusionFit:
-    """Choose what a fusion is made of by cross-validation over documents, and fit it on all of them.
+def fit_fusion(examples: Examples) -> FusionFit:
+    """Choose what a fusion is made of by cross-validation over parts of the documents, and fit it on all of them.
 
     Args:
-        examples: Of at least two documents.
-        folds: Parts of the documents that are left out in turn.
-        seed: Of the draw of the parts.
+        examples: Of at least two parts.
 
     Raises:
-        GoldError: No candidate is right, or all are, or there are fewer documents than two.
+        GoldError: No candidate is right, or all are, or there are fewer parts than two.
     """
-    linear = {f"linear C={c}": cross_fit(examples, _linear_of(c), folds=folds, seed=seed) for c in _STRENGTHS}
+    linear = {f"linear C={c}": cross_fit(examples, _linear_of(c)) for c in _STRENGTHS}
     strength = min(_STRENGTHS, key=lambda c: log_loss(linear[f"linear C={c}"], examples.correct))
-    boosted = cross_fit(examples, fit_trees, folds=folds, seed=seed)
+    boosted = cross_fit(examples, fit_trees)
     found = linear | {"trees": boosted, "both": (linear[f"linear C={strength}"] + boosted) / 2}
     losses = {kind: log_loss(scores, examples.correct) for kind, scores in found.items()}
     kind = min(losses, key=lambda each: losses[each])
@@ -90,30 +91,22 @@ def fit_fusion(examples: Examples, *, folds: int = FOLDS, seed: int = 0) -> Fusi
     return FusionFit(fusion, kind, found[kind], losses)
 
 
-def cross_fit(examples: Examples, fit: Fit, *, folds: int = FOLDS, seed: int = 0) -> NDArray[np.float64]:
-    """Give each candidate's log-odds by a model that was fitted without its document, shape (n,).
+def cross_fit(examples: Examples, fit: Fit) -> NDArray[np.float64]:
+    """Give each candidate's log-odds by a model that was fitted without the part of its document, shape (n,).
 
     Raises:
         GoldError: What is left for a model has no right candidate, or none that is wrong, or is nothing at all.
     """
-    part = draw_parts(examples.groups, folds, seed)
     log_odds = np.zeros(len(examples.values))
-    if not len(part):
+    if not len(log_odds):
         raise _too_little(examples)
-    for left_out in range(int(part.max()) + 1):
-        inside = part == left_out
+    for part in np.unique(examples.parts):
+        inside = examples.parts == part
         seen = examples.take(~inside)
         if not 0 < np.count_nonzero(seen.correct) < len(seen.correct):
             raise _too_little(examples)
         log_odds[inside] = fit(seen).log_odds(examples.values[inside])
     return log_odds
-
-
-def draw_parts(groups: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
-    """Deal documents into parts of about equal size: the part of each candidate, shape (n,)."""
-    documents, places = np.unique(groups, return_inverse=True)
-    dealt = np.arange(len(documents)) % min(folds, len(documents))
-    return np.asarray(np.random.default_rng(seed).permutation(dealt)[places])
 
 
 def log_loss(log_odds: NDArray[np.float64], correct: NDArray[np.bool_]) -> float:

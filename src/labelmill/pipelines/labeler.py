@@ -50,7 +50,8 @@ class Labeler:
         lm: The language model: ``none``, ``embedded``, ``MODEL@URL`` or a URL; several URLs for servers of the same
             model; or any `ChatModel`.
         program: A tuned program, or its file: it says what follows, down to `task`, and what was learned. Its embedders
-            may be given all the same, where they are objects or at another address.
+            may be given all the same, where they are objects or at another address, and must be where texts would be
+            sent to another machine.
         infer: ``windows``, ``lm`` or ``both``; by default ``both`` with a model and ``windows`` without.
         rank: ``fusion`` (the default), ``listwise`` or ``pointwise``.
         embedders: Names of embedders (``minilm``, the default, ``use``, ``wordllama``, ``st:NAME``, ``MODEL@URL``), or
@@ -331,6 +332,8 @@ def _with_overrides(spec: ProgramSpec, model: str, chosen: Mapping[str, Any]) ->
         raise InputError(
             f"this program asks a language model, {spec.model!r} when it was tuned", remedy="Give one with --lm."
         )
+    if "embedders" not in chosen:
+        _refuse_addresses(spec)
     given = tuple(each if isinstance(each, str) else each.name for each in chosen.get("embedders", spec.embedders))
     if len(given) != len(spec.embedders):
         raise InputError(
@@ -341,6 +344,22 @@ def _with_overrides(spec: ProgramSpec, model: str, chosen: Mapping[str, Any]) ->
     return remake(
         spec, **models, **{name: chosen[name] for name in _NOT_THE_PROGRAMS if name in chosen}, embedders=given
     )
+
+
+def _refuse_addresses(spec: ProgramSpec) -> None:
+    """Send no text to a machine that nobody but the program names: it may come from elsewhere.
+
+    Raises:
+        InputError: An embedder is at another machine.
+    """
+    from labelmill.models.embedders import leaves_this_machine
+
+    if away := [embedder for embedder in spec.embedders if leaves_this_machine(embedder)]:
+        named = " ".join(f"--embedder {embedder!r}" for embedder in spec.embedders)
+        raise InputError(
+            f"this program sends every text to another machine, for its embedder {away[0]!r}",
+            remedy=f"If texts may go there, say so with {named}; else name your own server in its place.",
+        )
 
 
 def _choose(model: str, chosen: Mapping[str, Any]) -> tuple[ProgramSpec, list[Embedder] | None]:

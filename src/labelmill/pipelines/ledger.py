@@ -9,10 +9,11 @@ from labelmill.corpus import chunk
 from labelmill.eval.gold import resolve_gold
 from labelmill.eval.ledger import GoldLabel, Ledger, Standing, Trace, enter
 from labelmill.eval.nearest import NEAR
+from labelmill.eval.queries import Queries
 from labelmill.eval.rankings import PADDING
 from labelmill.pipelines.gold import GoldCorpus
 from labelmill.pipelines.spec import ProgramSpec
-from labelmill.pipelines.windows import windows
+from labelmill.pipelines.windows import find_windows
 from labelmill.records import Document
 from labelmill.store import Store
 from labelmill.store.reader import choose_run, read_taxonomy
@@ -102,15 +103,15 @@ class _Book:
                 found[row][label] = Standing(*standing)
         return found
 
-    def _queries(self, documents: Sequence[Document]) -> dict[str, tuple[str, ...]]:
+    def _queries(self, documents: Sequence[Document]) -> dict[str, Queries]:
         """Collect what was asked for some documents, as `Program.queries` did; windows are made anew."""
         phrases = read_phrases(self._store, self._run, [document.id for document in documents])
         return {
-            document.id: tuple(dict.fromkeys([*phrases.get(document.id, ()), *self._windows(document.text)]))
+            document.id: Queries(phrases.get(document.id, ()), map(find_windows, self._pieces(document.text)))
             for document in documents
         }
 
-    def _windows(self, text: str) -> list[str]:
+    def _pieces(self, text: str) -> list[str]:
+        """Cut a text whose windows were asked."""
         spec = self.spec
-        pieces = [] if spec.infer == "lm" else chunk(text, spec.chunk_characters, spec.chunk_overlap)
-        return [window for piece in pieces for window in windows(piece)]
+        return [] if spec.infer == "lm" else chunk(text, spec.chunk_characters, spec.chunk_overlap)

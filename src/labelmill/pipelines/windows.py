@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 LONGEST = 6
 """Words of the longest window."""
 
 _SENTENCE_END = re.compile(r"(?<=[.!?;:])\s+|\s*[\n\r\u2022\u00b7|]+\s*|[\u3002\uff01\uff1f\uff1b]")
-_WORD = re.compile(r"\S+")
 _EDGES = " \t.,;:!?\"'()[]{}<>«»“”„‘’…*/\\-–—"  # noqa: RUF001 - these very marks
 _LANGUAGES = (
     "english", "german", "french", "spanish", "italian", "dutch", "portuguese", "danish", "swedish", "norwegian",
@@ -29,20 +32,43 @@ def windows(text: str, longest: int = LONGEST) -> list[str]:
     >>> windows("Cook for the guests.", longest=4)
     ['Cook', 'Cook for the guests', 'guests']
     """
-    sentences = [
-        [word for word in (match.strip(_EDGES) for match in _WORD.findall(sentence)) if word]
-        for sentence in _SENTENCE_END.split(text)
-    ]
-    usual = [[_usual(word, first=place == 0) for place, word in enumerate(words)] for words in sentences]
-    language = _language({word for words in usual for word in words})
-    found: dict[str, None] = {}
-    for words, lowered in zip(sentences, usual, strict=True):
-        carries = [language not in _languages_of(word) for word in lowered]
-        for start in range(len(words)):
-            for end in range(start + 1, min(start + longest, len(words)) + 1):
-                if carries[start] and carries[end - 1]:
-                    found.setdefault(" ".join(words[start:end]))
-    return list(found)
+    words, starts, ends = find_windows(text, longest)
+    return list(
+        dict.fromkeys(" ".join(words[start:end]) for start, end in zip(starts.tolist(), ends.tolist(), strict=True))
+    )
+
+
+def find_windows(text: str, longest: int = LONGEST) -> tuple[list[str], NDArray[np.intp], NDArray[np.intp]]:
+    """Find the windows of a text, some more than once: its words, and where among them each starts and ends."""
+    sentences = [_read_sentence(sentence) for sentence in _SENTENCE_END.split(text)]
+    language = _language({usual: languages for words in sentences for _, usual, languages in words if languages})
+    words = [word for sentence in sentences for word, _, _ in sentence]
+    # Behind the words there is nothing, which carries no window.
+    carries = np.zeros(len(words) + longest, dtype=np.bool_)
+    carries[: len(words)] = [language not in languages for sentence in sentences for _, _, languages in sentence]
+    sentence_of = np.zeros(len(words) + longest, dtype=np.intp)
+    sentence_of[: len(words)] = np.repeat(np.arange(len(sentences)), [len(sentence) for sentence in sentences])
+    first = np.arange(len(words))[:, None]
+    last = first + np.arange(longest)
+    starts, lengths = np.nonzero(carries[first] & carries[last] & (sentence_of[first] == sentence_of[last]))
+    return words, starts, starts + lengths + 1
+
+
+def _read_sentence(sentence: str) -> list[tuple[str, str, tuple[str, ...]]]:
+    """List the words of a sentence, each as it is, as a function word would be written, and where it is one."""
+    words: list[tuple[str, str, tuple[str, ...]]] = []
+    for run in sentence.split():
+        read = _read_word(run, first=not words)
+        if read[0]:
+            words.append(read)
+    return words
+
+
+@lru_cache(maxsize=100_000)
+def _read_word(run: str, *, first: bool) -> tuple[str, str, tuple[str, ...]]:
+    word = run.strip(_EDGES)
+    usual = _usual(word, first=first)
+    return word, usual, _languages_of(usual)
 
 
 def _usual(word: str, *, first: bool) -> str:
@@ -50,17 +76,16 @@ def _usual(word: str, *, first: bool) -> str:
     return word.lower() if word.isalpha() and (word.islower() or (first and word.istitle())) else ""
 
 
-def _language(words: set[str]) -> str:
+def _language(words: Mapping[str, tuple[str, ...]]) -> str:
     """Name the language whose function words prune a text: English, unless at least two words say otherwise.
 
     All lists at once would drop English words that are another language's: "die" casting, a "van" driver.
     """
-    hits = Counter(language for word in words for language in _languages_of(word))
+    hits = Counter(language for languages in words.values() for language in languages)
     best = max(_LANGUAGES, key=lambda language: hits[language])  # the first of equals, English before all
     return best if hits[best] >= 2 else _LANGUAGES[0]
 
 
-@lru_cache(maxsize=100_000)
 def _languages_of(word: str) -> tuple[str, ...]:
     """Name the languages in which a word is a function word."""
     return tuple(language for language, analyzer in _analyzers() if word and not analyzer.analyze(word))

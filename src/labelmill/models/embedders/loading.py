@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from labelmill.errors import InputError
-from labelmill.models.address import holds_secret
+from labelmill.models.address import holds_secret, is_this_machine
 from labelmill.models.embedders.base import Embedder
+
+if TYPE_CHECKING:
+    from labelmill.models.embedders.server import ServerEmbedder
 
 _REMEDY = "Use minilm, use, wordllama, st:NAME or MODEL@http://host:port/v1."
 
@@ -43,7 +47,16 @@ def load_embedder(spec: str) -> Embedder:
     raise InputError(f"unknown embedder {spec!r}", remedy=_REMEDY)
 
 
-def _server(spec: str) -> Embedder:
+def leaves_this_machine(spec: str) -> bool:
+    """Tell whether an embedder is sent its texts at another machine than this one.
+
+    Raises:
+        InputError: It is at a server whose URL cannot be used.
+    """
+    return "://" in spec and not spec.startswith("st:") and not is_this_machine(_server(spec).url)
+
+
+def _server(spec: str) -> ServerEmbedder:
     from labelmill.models.embedders.server import ServerEmbedder
 
     model, _, rest = spec.partition("@http")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labelmill.learning.fusing import Examples, cross_fit, fit_quickly, log_loss
+from labelmill.learning.fusing import cross_fit, fit_quickly, log_loss
 from labelmill.pipelines.tuning.gathering import Gathered
 
 _SHARES = {"infer": 1.0, "embedder": 0.5, "windows": 0.3, "late": 0.2, "competition": 0.2}
@@ -30,13 +30,13 @@ class Part:
         name: Of a lane without its embedder (``names/windows``), of a scorer (``late``), or of an embedder.
         kind: ``lane``, ``scorer`` or ``embedder``.
         columns: Its places in the evidence.
-        seconds: What it takes per document.
+        seconds: What each of its lanes or its scorer takes per document, by name; a lane is its embedder's as well.
     """
 
     name: str
     kind: str
     columns: frozenset[int]
-    seconds: float
+    seconds: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +82,13 @@ def choose(
     """
     gathered = _draw(gathered, seed)
     out: list[Part] = []
-    trial, best = _try(gathered, parts, out, seed)
+    trial, best = _try(gathered, parts, out)
     trials = [trial]
     for done, part in enumerate(sorted(parts, key=lambda each: (-_share(each), each.name)), start=1):
         on_trial(done, len(parts))
         if not _lanes_left(parts, [*out, part]):
             continue
-        trial, losses = _try(gathered, parts, [*out, part], seed)
+        trial, losses = _try(gathered, parts, [*out, part])
         if _does_not_pay(losses - best, best, _share(part)):
             out, best = [*out, part], losses
             trial = replace(trial, kept=True)
@@ -120,13 +120,13 @@ def _share(part: Part) -> float:
 
 
 def _draw(gathered: Gathered, seed: int) -> Gathered:
-    """Draw at most `MOST_DOCUMENTS`, and number them anew."""
+    """Draw at most `MOST_DOCUMENTS`, and number them anew; each stays in its part."""
     whole, documents = gathered.examples, len(gathered.gold)
     if documents <= MOST_DOCUMENTS:
         return gathered
     drawn = np.sort(np.random.default_rng(seed).permutation(documents)[:MOST_DOCUMENTS])
     some = whole.take(np.isin(whole.groups, drawn))
-    gold = replace(gathered.gold, sizes=gathered.gold.sizes[drawn])
+    gold = replace(gathered.gold, sizes=gathered.gold.sizes[drawn], parts=gathered.gold.parts[drawn])
     return replace(gathered, gold=gold, examples=replace(some, groups=np.searchsorted(drawn, some.groups)))
 
 
@@ -136,27 +136,30 @@ def _lanes_left(parts: Sequence[Part], out: Sequence[Part]) -> bool:
     return any(part.kind == "lane" and not part.columns <= gone for part in parts)
 
 
-def _try(
-    gathered: Gathered, parts: Sequence[Part], out: Sequence[Part], seed: int
-) -> tuple[Trial, NDArray[np.float64]]:
+def _try(gathered: Gathered, parts: Sequence[Part], out: Sequence[Part]) -> tuple[Trial, NDArray[np.float64]]:
     """Cross-fit without some parts: the figures, and each document's mean loss, shape (D,)."""
-    examples = gathered.examples
+    examples, sizes = gathered.examples, gathered.gold.sizes
     gone = frozenset[int]().union(*(part.columns for part in out))
     kept = [place for place in range(len(examples.columns)) if place not in gone]
-    found = cross_fit(examples.only(kept), fit_quickly, seed=seed)
-    # An embedder's time is that of its lanes.
-    left = [part for part in parts if part.kind != "embedder" and not part.columns <= gone]
+    found = cross_fit(examples.only(kept), fit_quickly)
     each = np.logaddexp(0, np.where(examples.correct, -found, found))
-    counts = np.maximum(np.bincount(examples.groups, minlength=len(gathered.gold.sizes)), 1)
-    losses = np.bincount(examples.groups, weights=each, minlength=len(gathered.gold.sizes)) / counts
+    counts = np.maximum(np.bincount(examples.groups, minlength=len(sizes)), 1)
+    losses = np.bincount(examples.groups, weights=each, minlength=len(sizes)) / counts
     trial = Trial(
         without=tuple(part.name for part in out),
         log_loss=log_loss(found, examples.correct),
-        rp5=float(rank_precision(found, examples, gathered.gold.sizes, 5).mean()),
-        rp10=float(rank_precision(found, examples, gathered.gold.sizes, 10).mean()),
-        seconds=sum(part.seconds for part in left),
+        rp5=float(rank_precision(found, examples.correct, examples.groups, sizes, 5).mean()),
+        rp10=float(rank_precision(found, examples.correct, examples.groups, sizes, 10).mean()),
+        seconds=_seconds(parts, out),
     )
     return trial, losses
+
+
+def _seconds(parts: Sequence[Part], out: Sequence[Part]) -> float:
+    """Sum what is left takes, each lane once: it may be there by what it searches, and by its embedder."""
+    each = {name: seconds for part in parts for name, seconds in part.seconds.items()}
+    gone = {name for part in out for name in part.seconds}
+    return sum(seconds for name, seconds in each.items() if name not in gone)
 
 
 def _with_front(trials: Sequence[Trial]) -> list[Trial]:
@@ -174,19 +177,29 @@ def _with_front(trials: Sequence[Trial]) -> list[Trial]:
 
 
 def rank_precision(
-    scores: NDArray[np.float64], examples: Examples, sizes: NDArray[np.int64], k: int
+    scores: NDArray[np.float64],
+    correct: NDArray[np.bool_],
+    groups: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    k: int,
 ) -> NDArray[np.float64]:
-    """Compute RP@k of every document (arXiv 2401.12178): right ones among the first k, as a share of those possible.
+    """Compute RP@k (arXiv 2401.12178): right ones among the first k, as a share of those possible.
+
+    Documents without gold labels are left out, as in `labelmill.eval.evaluate`: nothing is possible there.
 
     Args:
         scores: Of all candidates, shape (n,).
-        examples: The candidates.
+        correct: Whether each candidate is gold, shape (n,).
+        groups: The candidate's document, shape (n,).
         sizes: Gold labels of each document, shape (D,).
         k: The depth.
+
+    Returns:
+        One for each document with gold labels.
     """
-    order = np.lexsort((-scores, examples.groups))
-    groups = examples.groups[order]
-    first = np.searchsorted(groups, groups, side="left")
-    hits = examples.correct[order] & (np.arange(len(order)) - first < k)
-    found = np.bincount(groups, weights=hits, minlength=len(sizes)) / np.minimum(k, np.maximum(sizes, 1))
-    return np.asarray(found)
+    order = np.lexsort((-scores, groups))
+    document = groups[order]
+    first = np.searchsorted(document, document, side="left")
+    hits = correct[order] & (np.arange(len(order)) - first < k)
+    found = np.bincount(document, weights=hits, minlength=len(sizes))
+    return np.asarray(found[sizes > 0] / np.minimum(k, sizes[sizes > 0]))

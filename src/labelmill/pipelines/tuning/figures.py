@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from labelmill.learning.fusing import Examples
 from labelmill.pipelines.evidence import OF_A_LANE
 from labelmill.pipelines.program import Program
 from labelmill.pipelines.retrieve import LANE_DEPTH, RANK_CONSTANT
@@ -36,16 +35,19 @@ def by_rank(gathered: Gathered, program: Program, weights: Mapping[str, float]) 
 
 
 def precisions(scores: NDArray[np.float64], gathered: Gathered) -> dict[str, float]:
-    """Give RP@5 and RP@10, and the recall of the whole pool."""
+    """Give RP@5 and RP@10, and the recall of the whole pool, of documents with gold labels."""
     examples, sizes = gathered.examples, gathered.gold.sizes
     found = np.bincount(examples.groups, weights=examples.correct, minlength=len(sizes))
     return {
-        **{f"rp@{k}": float(rank_precision(scores, examples, sizes, k).mean()) for k in _DEPTHS},
-        "pool_recall": float((found / np.maximum(sizes, 1)).mean()),
+        **{
+            f"rp@{k}": float(rank_precision(scores, examples.correct, examples.groups, sizes, k).mean())
+            for k in _DEPTHS
+        },
+        "pool_recall": float((found[sizes > 0] / sizes[sizes > 0]).mean()),
     }
 
 
 def ranked_precisions(ranked: Ranked, gold: GoldSet) -> dict[str, float]:
-    """Give RP@5 and RP@10 of candidates in the order of their log-odds."""
-    examples = Examples(("",), ranked.log_odds[:, None], ranked.correct, ranked.groups)
-    return {f"rp@{k}": float(rank_precision(ranked.log_odds, examples, gold.sizes, k).mean()) for k in _DEPTHS}
+    """Give RP@5 and RP@10 of candidates in the order of their log-odds, of documents with gold labels."""
+    of = ranked.log_odds, ranked.correct, ranked.groups, gold.sizes
+    return {f"rp@{k}": float(rank_precision(*of, k).mean()) for k in _DEPTHS}

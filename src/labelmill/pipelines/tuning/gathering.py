@@ -13,6 +13,7 @@ from labelmill.corpus import chunk
 from labelmill.corpus.fields import is_blank
 from labelmill.errors import GoldError
 from labelmill.eval.gold import ResolvedGold, resolve_gold
+from labelmill.learning.folds import draw_parts
 from labelmill.learning.fusing import Examples
 from labelmill.pipelines.program import Program
 from labelmill.pipelines.spec import ProgramSpec
@@ -30,11 +31,14 @@ class GoldSet:
     """Gold documents that something can be learned from.
 
     Attributes:
-        documents: Those with at least one label of the taxonomy, by id.
+        documents: Those whose gold was given, by id; also where it names no label of the taxonomy, or none at all:
+            documents to come may be such ones, and whatever they are given is wrong.
         pieces: Each document's chunks.
-        labels: Positions of each document's gold labels.
+        labels: Positions of each document's gold labels; of some documents none.
         sizes: How many gold labels each document has, those that the taxonomy lacks included, shape (D,).
         resolved: What became of all gold labels.
+        parts: The part of each document, shape (D,): those of one part tell nothing of each other, and are left out
+            together wherever something is learned. Documents that begin with the same chunk share one.
     """
 
     documents: tuple[Document, ...]
@@ -42,35 +46,36 @@ class GoldSet:
     labels: tuple[frozenset[int], ...]
     sizes: NDArray[np.int64]
     resolved: ResolvedGold
+    parts: NDArray[np.int64]
 
     @classmethod
-    def of(cls, spec: ProgramSpec, taxonomy: Taxonomy, documents: Sequence[Document]) -> GoldSet:
-        """Resolve the labels and cut the texts; documents without a known label are left out.
+    def of(cls, spec: ProgramSpec, taxonomy: Taxonomy, documents: Sequence[Document], *, seed: int = 0) -> GoldSet:
+        """Resolve the labels, cut the texts and draw the parts; documents that nobody gave gold are left out.
 
         Raises:
-            GoldError: No label resolves, an id is used twice, or a document has no text.
+            GoldError: Not one label resolves, an id is used twice, or a document has no text.
         """
         ordered = sorted(documents, key=lambda document: document.id)
         if len({document.id for document in ordered}) < len(ordered):
             raise GoldError("two gold documents have the same id", remedy="Give every document an id of its own.")
         if blank := [document.id for document in ordered if is_blank(document.text)]:
             raise GoldError(f"the gold document {blank[0]!r} has no text", remedy="Leave it out.")
-        resolved = resolve_gold(((document.id, document.labels) for document in ordered), taxonomy)
-        rows = resolved.gold.indptr
-        labels = [resolved.gold.labels[start:end] for start, end in pairwise(rows.tolist())]
-        kept = [place for place, found in enumerate(labels) if np.any(found >= 0)]
-        if not kept:
+        chosen = [document for document in ordered if document.labels is not None]
+        resolved = resolve_gold(((document.id, document.labels) for document in chosen), taxonomy)
+        if not len(resolved.gold.labels):  # where there are some and none resolves, that is an error already
             raise GoldError(
                 f"none of the {len(ordered)} gold documents has a label of the taxonomy",
                 remedy="Give documents with gold labels, ids or unique names, in the field of --labels-field.",
             )
-        chosen = [ordered[place] for place in kept]
+        labels = [resolved.gold.labels[start:end] for start, end in pairwise(resolved.gold.indptr.tolist())]
+        pieces = tuple(tuple(chunk(each.text, spec.chunk_characters, spec.chunk_overlap)) for each in chosen)
         return cls(
             tuple(chosen),
-            tuple(tuple(chunk(each.text, spec.chunk_characters, spec.chunk_overlap)) for each in chosen),
-            tuple(frozenset(int(label) for label in labels[place] if label >= 0) for place in kept),
-            np.array([len(labels[place]) for place in kept], dtype=np.int64),
+            pieces,
+            tuple(frozenset(int(label) for label in found if label >= 0) for found in labels),
+            resolved.gold.sizes,
             resolved,
+            draw_parts(_numbered([each[0] for each in pieces]), seed=seed),
         )
 
     def __len__(self) -> int:
@@ -123,5 +128,13 @@ def gather(
     correct = np.array(
         [each.label in gold.labels[place] for place, pool in enumerate(pools) for each in pool], dtype=np.bool_
     )
-    examples = Examples(retrieve.reordering.evidence.columns, np.concatenate(values), correct, groups)
+    examples = Examples(
+        retrieve.reordering.evidence.columns, np.concatenate(values), correct, groups, gold.parts[groups]
+    )
     return Gathered(gold, tuple(pools), examples, dict(retrieve.seconds))
+
+
+def _numbered(texts: Sequence[str]) -> NDArray[np.int64]:
+    """Number texts by their first appearance, shape (n,)."""
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(text, len(numbers)) for text in texts], dtype=np.int64)

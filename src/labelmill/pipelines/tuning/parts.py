@@ -30,29 +30,29 @@ def parts_of(program: Program, seconds: Mapping[str, float], asking: float) -> l
     width = len(OF_A_LANE)
     lanes: dict[str, set[int]] = {}
     embedders: dict[int, set[int]] = {}
-    cost: dict[str, float] = {}
+    took: dict[str | int, dict[str, float]] = {}
     for place, lane in enumerate(program.retrieve.lanes):
         own = set(range(place * width, (place + 1) * width))
         name = f"{lane.searched}/{lane.kind}"
         if lane.kind == "phrases" and program.spec.infer == "both":
             name = INFER
         lanes.setdefault(name, set()).update(own)
-        cost[name] = cost.get(name, asking if name == INFER else 0.0) + seconds.get(lane.name, 0.0)
+        took.setdefault(name, {INFER: asking} if name == INFER else {})[lane.name] = seconds.get(lane.name, 0.0)
         if lane.embedder and not _makes_tokens(program.spec.embedders[lane.embedder], columns):
             embedders.setdefault(lane.embedder, set()).update(own)
+            took.setdefault(lane.embedder, {})[lane.name] = seconds.get(lane.name, 0.0)
     for name, own in lanes.items():
         if name == NEIGHBOURS:
             own.update(place for place, column in enumerate(columns) if column == "label.log_share_of_gold")
     found = [
-        Part(name, "infer" if name == INFER else "lane", frozenset(own), cost[name]) for name, own in lanes.items()
+        Part(name, "infer" if name == INFER else "lane", frozenset(own), took[name]) for name, own in lanes.items()
     ]
     for name in program.spec.scorers:
         own = {place for place, column in enumerate(columns) if column.split(".")[0] == name}
-        took = sum(value for lane, value in seconds.items() if lane.split(".")[0] == name)
-        found.append(Part(name, "scorer", frozenset(own), took))
+        spent = {scorer: value for scorer, value in seconds.items() if scorer.split(".")[0] == name}
+        found.append(Part(name, "scorer", frozenset(own), spent))
     for place, own in embedders.items():
-        took = sum(seconds.get(lane.name, 0.0) for lane in program.retrieve.lanes if lane.embedder == place)
-        found.append(Part(program.spec.embedders[place], "embedder", frozenset(own), took))
+        found.append(Part(program.spec.embedders[place], "embedder", frozenset(own), took[place]))
     return found
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelmill.learning.blend import COLUMNS, Blend, answer_columns, fit_blend
-from labelmill.learning.fusing import draw_parts, log_loss
+from labelmill.learning.fusing import log_loss
 from labelmill.pipelines.pointwise import merge_probabilities
 from labelmill.pipelines.program import Program, merge_rankings
 from labelmill.records import Candidate
@@ -51,7 +51,7 @@ def keep_best(
 
 
 def weigh_answers(
-    program: Program, ranked: Ranked, answers: Sequence[Sequence[list[float]] | None], *, folds: int, seed: int
+    program: Program, ranked: Ranked, answers: Sequence[Sequence[list[float]] | None], parts: NDArray[np.int64]
 ) -> tuple[Blend, NDArray[np.float64], dict[str, float]]:
     """Learn what Rank's answers weigh beside the fusion.
 
@@ -59,8 +59,7 @@ def weigh_answers(
         program: Whose Rank was asked.
         ranked: The candidates.
         answers: For each document the answer for each of its chunks, or None where there is none.
-        folds: Parts of the documents that are left out in turn.
-        seed: Of the draw of the parts.
+        parts: The part of each candidate's document, shape (n,); each is left out in turn.
 
     Returns:
         The weights; cross-fitted log-odds with the answers, shape (n,); log losses of the regression with and without
@@ -80,10 +79,9 @@ def weigh_answers(
     values = np.concatenate(rows)
     unanswered = values.copy()
     unanswered[:, COLUMNS.index("chosen") :] = 0
-    part = draw_parts(ranked.groups, folds, seed)
     found, without = np.zeros(len(values)), np.zeros(len(values))
-    for left_out in range(int(part.max()) + 1):
-        inside = part == left_out
+    for part in np.unique(parts):
+        inside = parts == part
         for made, columns in ((found, values), (without, unanswered)):
             made[inside] = fit_blend(columns[~inside], ranked.correct[~inside]).log_odds(columns[inside])
     # Fitted as well, or an answer would be praised for what any regression mends of the log-odds.

@@ -13,7 +13,7 @@ from labelmill.corpus import chunk
 from labelmill.eval.calibration import expected_calibration_error
 from labelmill.learning.calibrating import fit_calibration
 from labelmill.learning.deciding import fit_decision
-from labelmill.learning.fusing import FOLDS, FusionFit, draw_parts, fit_fusion
+from labelmill.learning.fusing import FusionFit, fit_fusion
 from labelmill.learning.fusion import probabilities
 from labelmill.learning.promises import Promise
 from labelmill.models.client import ChatModel
@@ -109,13 +109,19 @@ class Steps:
         """Gather the evidence for all that may be of use, and again without what is not."""
         usual = {f"{what}/{kind}": weight for (what, kind), weight in lane_weights(spec, self._taxonomy).items()}
         documents = _not_shown(documents, spec)
-        gold = GoldSet.of(spec, self._taxonomy, documents)
+        gold = GoldSet.of(spec, self._taxonomy, documents, seed=self._seed)
         spec = self._with_everything(spec, gold)
         program = self._assemble(spec, learning=True)
         phrases = self._phrases(program, gold)
         gathered = gather(program, gold, phrases, lambda done, total: self._tell("retrieving", done, total))
-        self.figures["gold"] = {"documents": len(gold), "labels": int(gold.sizes.sum()), "note": gold.resolved.summary}
+        self.figures["gold"] = {
+            "documents": len(gold),
+            "labels": int(gold.sizes.sum()),
+            "without_known_labels": sum(1 for labels in gold.labels if not labels),
+            "note": gold.resolved.summary,
+        }
         self.figures["before"] = precisions(by_rank(gathered, program, usual), gathered)
+        self.figures["before_is"] = "fusion by rank" + (", without the model's Rank" if spec.rank != "fusion" else "")
         if keep_all:
             return gathered, spec
         each = {name: seconds / len(gold) for name, seconds in gathered.seconds.items()}
@@ -140,7 +146,7 @@ class Steps:
     def fuse(self, gathered: Gathered) -> FusionFit:
         """Learn to fuse."""
         self._tell("learning to fuse")
-        fit = fit_fusion(gathered.examples, seed=self._seed)
+        fit = fit_fusion(gathered.examples)
         self.figures["fusion"] = {
             "kind": fit.kind,
             "log_losses": fit.log_losses,
@@ -162,7 +168,7 @@ class Steps:
             return [asked.rank(piece, named[place]) for piece in gathered.gold.pieces[place] if named[place]]
 
         answers = self._ask(program, "rank", len(gathered.gold), questions)
-        blend, log_odds, losses = weigh_answers(program, ranked, answers, folds=FOLDS, seed=self._seed)
+        blend, log_odds, losses = weigh_answers(program, ranked, answers, gathered.gold.parts[ranked.groups])
         kept = losses["with rank"] < _WORTH_ASKING * losses["without"]
         again = replace(ranked, log_odds=log_odds)
         self.figures["rank"] = {
@@ -182,7 +188,7 @@ class Steps:
         """Calibrate, and choose which candidates become labels."""
         self._tell("calibrating")
         scores = probabilities(ranked.log_odds)
-        fit = fit_calibration(scores, ranked.correct, ranked.groups, seed=self._seed)
+        fit = fit_calibration(scores, ranked.correct, ranked.groups, gathered.gold.parts[ranked.groups])
         first = np.arange(len(scores)) - np.searchsorted(ranked.groups, ranked.groups, side="left") < _ECE_DEPTH
         frequent = self._frequent() if promise.kind == "precision" else frozenset()
         flat = [candidate.label for candidates in ranked.candidates for candidate in candidates]
@@ -235,13 +241,13 @@ class Steps:
 
     def _with_everything(self, spec: ProgramSpec, gold: GoldSet) -> ProgramSpec:
         """Take every lane and scorer that there is, and the gold documents as examples."""
-        # Of two documents that begin alike, neither may learn its labels from the other's example: they share one.
+        # Of two documents that begin alike, neither may learn its labels from the other's example: they share one,
+        # and their part.
         labels_of: dict[str, set[int]] = {}
         part_of: dict[str, int] = {}
-        parts = draw_parts(np.arange(len(gold)), FOLDS, self._seed).tolist()
-        for pieces, labels, part in zip(gold.pieces, gold.labels, parts, strict=True):
+        for pieces, labels, part in zip(gold.pieces, gold.labels, gold.parts.tolist(), strict=True):
             labels_of.setdefault(pieces[0], set()).update(labels)
-            part_of.setdefault(pieces[0], part)
+            part_of[pieces[0]] = part
         self._parts = list(part_of.values())
         examples = [
             LabelledText(text=text, labels=tuple(self._taxonomy.labels[each].id for each in sorted(labels)))

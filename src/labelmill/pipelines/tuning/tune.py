@@ -53,7 +53,8 @@ def tune(
 
     Args:
         taxonomy: The labels.
-        documents: Gold documents, tens at least; those without a label of the taxonomy are left out.
+        documents: Gold documents, tens at least. Those whose labels are None are left out; of those whose labels are
+            none at all, or none of the taxonomy, it is learned that everything is wrong for them.
         lm: The language model that will answer, as for `Labeler`.
         teacher: One that shows it how, for the optimiser.
         optimiser: Of prompts: ``labeled``, ``bootstrap``, ``mipro``, ``gepa``; None leaves them as they are.
