@@ -40,6 +40,7 @@ def test_before_the_first_run_everything_is_to_be_done(make_labeler, corpus, tmp
         ({"listed": 3}, (8, 0, 8, 0, 0, 8)),
         ({"rank": "fusion"}, (8, 0, 8, 0, 0, 0)),
         ({"rank": "pointwise"}, (8, 0, 8, 0, 0, 8)),
+        ({"rank": "whole"}, (8, 0, 8, 0, 0, 8)),
         ({"taxonomy": Taxonomy.from_names([*NAMES, "climb rocks"])}, (8, 0, 0, 8, None, None)),
         ({"infer": "windows"}, (0, 0, 0, 8, None, None)),
     ],

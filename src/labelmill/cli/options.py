@@ -23,6 +23,7 @@ class RankChoice(StrEnum):
     fusion = "fusion"
     listwise = "listwise"
     pointwise = "pointwise"
+    whole = "whole"
 
 
 Docs = Annotated[

@@ -12,10 +12,11 @@ from labelmill.models.embedders import MemoEmbedder, load_embedder
 from labelmill.pipelines.evidence import EVIDENCE_VERSION, Evidence
 from labelmill.pipelines.infer import Infer
 from labelmill.pipelines.pointwise import PointwiseRank
-from labelmill.pipelines.program import Program
+from labelmill.pipelines.program import Program, RankStage
 from labelmill.pipelines.rank import Rank
 from labelmill.pipelines.retrieve import KINDS, LANE_DEPTH, RETRIEVE_VERSION, Lane, Reordering, Retrieve
 from labelmill.pipelines.spec import ProgramSpec, ScorerName
+from labelmill.pipelines.whole import WholeRank, by_number
 from labelmill.retrievers.base import Embedder, Retriever, Scorer, TokenEmbedder
 from labelmill.retrievers.classifier import Classifier
 from labelmill.retrievers.index import INDEX_VERSION, Indexes, Progress
@@ -78,15 +79,17 @@ def assemble(
             other.
 
     Raises:
-        InputError: There is no such lane, or the fusion was learned from other evidence.
+        InputError: There is no such lane, the fusion was learned from other evidence, or the taxonomy is too large to
+            be shown whole.
     """
+    rank = make_rank(spec, taxonomy)  # first: what is refused should not wait for indexes
     loaded = [MemoEmbedder(e, _REMEMBERED_TEXTS) for e in embedders or [load_embedder(e) for e in spec.embedders]]
     return Program(
         spec=spec,
         taxonomy=taxonomy,
         retrieve=_retrieve(spec, Indexes(taxonomy, progress=progress), loaded, learning=learning, held_out=held_out),
         infer=make_infer(spec),
-        rank=make_rank(spec),
+        rank=rank,
         embedders=tuple(embedder.fingerprint for embedder in loaded),
     )
 
@@ -99,12 +102,32 @@ def make_infer(spec: ProgramSpec) -> Infer | None:
     return infer
 
 
-def make_rank(spec: ProgramSpec) -> Rank | PointwiseRank | None:
-    """Word the Rank stage; None where no model takes part in it."""
+def make_rank(spec: ProgramSpec, taxonomy: Taxonomy) -> RankStage | None:
+    """Word the Rank stage; None where no model takes part in it.
+
+    Raises:
+        InputError: All labels are to be shown, and they are too many.
+    """
     if spec.rank == "fusion":
         return None
-    rank = PointwiseRank(spec.task) if spec.rank == "pointwise" else Rank(spec.task, spec.listed)
-    if "rank" in spec.prompts:
+    if spec.rank == "pointwise":
+        return make_pointwise(spec)
+    learned = spec.prompts.get("rank")
+    if spec.rank == "whole":
+        whole = WholeRank(spec.task, taxonomy.labels)
+        if learned:
+            by_number(learned, taxonomy.labels).apply(whole.predict)
+        return whole
+    rank = Rank(spec.task, spec.listed)
+    if learned:
+        learned.apply(rank.predict)
+    return rank
+
+
+def make_pointwise(spec: ProgramSpec) -> PointwiseRank:
+    """Word pointwise Rank, with the program's prompt where it is one for it."""
+    rank = PointwiseRank(spec.task)
+    if spec.rank == "pointwise" and "rank" in spec.prompts:
         spec.prompts["rank"].apply(rank.predict)
     return rank
 

@@ -198,7 +198,7 @@ class Execution:
 
         asked = []
         for work in works:
-            if work.candidates and not work.failure:
+            if (work.candidates or self._program.ranks_all) and not work.failure:
                 names = self._program.names(work.candidates)
                 asked.append((work, [self._questions.rank(text, names) for text in work.chunks]))
         await self._ask(asked, take, turn, result)

@@ -16,7 +16,7 @@ from labelmill.prompts.card import TaskCard
 from labelmill.prompts.compiled import PromptState, StageName
 
 InferKind = Literal["windows", "lm", "both"]
-RankKind = Literal["fusion", "listwise", "pointwise"]
+RankKind = Literal["fusion", "listwise", "pointwise", "whole"]
 ScorerName = Literal["late", "overlap"]
 
 _LIKELY = 0.5
@@ -48,7 +48,7 @@ class ProgramSpec(BaseModel):
         task: The wording.
         prompts: What an optimiser made of the wording, for the stages that it changed.
         candidates: Labels kept per document, and stored as its ranking.
-        listed: Candidates that a model is shown, the best of the fusion.
+        listed: Candidates that a model is shown, the best of the fusion; whole Rank shows every label.
         top_k: Size of the final set at most.
         threshold: Least score of a label of the final set. None: as the decision says; without one 0.5 with pointwise
             Rank, no threshold otherwise.

@@ -9,6 +9,7 @@ import dspy
 from labelmill.pipelines.optimise.cases import Case
 from labelmill.pipelines.optimise.stages import Bench
 from labelmill.pipelines.pointwise import PointwiseRank
+from labelmill.pipelines.whole import WholeRank
 from labelmill.prompts.signatures import number_candidates, one_line
 
 
@@ -28,9 +29,17 @@ def infer_examples(bench: Bench, cases: Sequence[Case]) -> list[dspy.Example]:
 
 
 def rank_examples(bench: Bench, cases: Sequence[Case]) -> list[dspy.Example]:
-    """Show which candidates are gold labels; a document without any among its candidates is left out."""
+    """Show which candidates, or which of all labels, are gold; a document without any among these is left out."""
+    if isinstance(bench.program.rank, WholeRank):
+        return [_chosen_of_all(case) for case in cases if case.shown[1]]
     pointwise = isinstance(bench.program.rank, PointwiseRank)
     return [example for case in cases for example in (_judged if pointwise else _chosen)(bench, case)]
+
+
+def _chosen_of_all(case: Case) -> dspy.Example:
+    """Show the numbers of a document's gold labels, in the order of the taxonomy."""
+    text, supported = case.shown
+    return _example(case, text=text, chosen=[position + 1 for position in sorted(supported)])
 
 
 def _chosen(bench: Bench, case: Case) -> Iterator[dspy.Example]:

@@ -29,9 +29,8 @@ from labelmill.pipelines.optimise.silence import silence
 from labelmill.pipelines.optimise.spending import Allowance, Lease, Purse, Stopped
 from labelmill.pipelines.optimise.stages import Bench, InferModule, RankModule
 from labelmill.pipelines.optimise.trying import BUDGET, Means, Stage, Trying, ask_all
-from labelmill.pipelines.pointwise import PointwiseRank
-from labelmill.pipelines.program import Program
-from labelmill.pipelines.rank import Rank
+from labelmill.pipelines.program import Program, RankStage
+from labelmill.pipelines.whole import by_id
 from labelmill.prompts.compiled import PromptState, StageName
 from labelmill.records import Document
 
@@ -119,7 +118,7 @@ def _left_to_right(program: Program, parts: Parts, journal: Journal, means: Mean
         found, state = _optimise_rank(program, program.rank, Bench(program, journal), parts, means)
         figures.append(found)
         if state is not None:
-            prompts["rank"] = state
+            prompts["rank"] = by_id(state, program.taxonomy.labels) if program.ranks_all else state
     return Optimised(prompts, tuple(figures), means.purse.spent("student"), means.purse.spent("teacher"))
 
 
@@ -140,7 +139,7 @@ def _infer_stage(module: InferModule, parts: Parts) -> Stage:
 
 
 def _optimise_rank(
-    program: Program, rank: Rank | PointwiseRank, bench: Bench, parts: Parts, means: Means
+    program: Program, rank: RankStage, bench: Bench, parts: Parts, means: Means
 ) -> tuple[StageFigures, PromptState | None]:
     measure = Measure.of("rp", min(RANK_DEPTH, program.spec.candidates), len(program.taxonomy))
     try:
