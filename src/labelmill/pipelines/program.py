@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,9 @@ RankStage = Rank | PointwiseRank | WholeRank
 """A Rank stage that asks a model, of any kind."""
 
 _LEAST = 1e-7
+
+NOWHERE = math.log(_LEAST) - math.log1p(-_LEAST)
+"""Log-odds of what a model named for a document for which Retrieve found nothing."""
 
 PROGRAM_VERSION = 1
 """Raised whenever the same specification would give other predictions."""

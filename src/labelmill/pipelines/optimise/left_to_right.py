@@ -5,7 +5,7 @@ First Infer, for the recall of what is retrieved with its phrases; then, with th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -56,6 +56,7 @@ def optimise(
     teacher: Model | None = None,
     optimiser: str | PromptOptimiser = "bootstrap",
     budget: Allowance = Allowance(),  # noqa: B008 - frozen
+    stages: Collection[StageName] = ("infer", "rank"),
     seed: int = 0,
     journal: str | Path | None = None,
     on_progress: OnOptimise = lambda _: None,
@@ -73,6 +74,7 @@ def optimise(
         teacher: One that shows how and writes instructions; the student itself, where there is none.
         optimiser: ``labeled``, ``bootstrap``, ``mipro`` or ``gepa``, or any of the protocol.
         budget: The most that it may cost; at its end, the best prompt so far is weighed as at any other.
+        stages: Those whose prompts are optimised, if they ask a model; the others are asked as they are.
         seed: Of everything that is drawn.
         journal: A file for every answer; after a kill, the same call asks a model nothing that is in it.
         on_progress: Told after every document, from any thread, one call at a time.
@@ -94,7 +96,7 @@ def optimise(
         pupil, master = stack.enter_context(respondents(first, second, book, purse))
         threads = min(first.concurrency, _MOST_AT_ONCE)
         means = Means(chosen, pupil, master, purse, seed, threads, on_progress)
-        return _left_to_right(program, parts, book, means)
+        return _left_to_right(program, stages, parts, book, means)
 
 
 def _connect(model: Model, resources: ExitStack) -> Connection:
@@ -103,18 +105,20 @@ def _connect(model: Model, resources: ExitStack) -> Connection:
     return run_to_end(lambda: Connection.find(model, resources))
 
 
-def _left_to_right(program: Program, parts: Parts, journal: Journal, means: Means) -> Optimised:
+def _left_to_right(
+    program: Program, stages: Collection[StageName], parts: Parts, journal: Journal, means: Means
+) -> Optimised:
     """Optimise Infer, and then Rank with what became of it."""
     prompts: dict[StageName, PromptState] = dict(program.spec.prompts)
     figures: list[StageFigures] = []
-    if program.infer is not None:
+    if program.infer is not None and "infer" in stages:
         module = InferModule(program.infer, Bench(program, journal))
         found, state = Trying(_infer_stage(module, parts), means).run()
         figures.append(found)
         if state is not None:
             prompts["infer"] = state
             program = replace(program, infer=cast("Infer", module.with_state(state).stage))
-    if program.rank is not None:
+    if program.rank is not None and "rank" in stages:
         found, state = _optimise_rank(program, program.rank, Bench(program, journal), parts, means)
         figures.append(found)
         if state is not None:
