@@ -90,7 +90,7 @@ def test_what_is_done_and_what_stays_failed_is_left_out(make_labeler, tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("stages", [("lm", "listwise"), ("both", "fusion"), ("windows", "listwise")])
+@pytest.mark.parametrize("stages", [("lm", "listwise"), ("both", "fusion"), ("windows", "listwise"), ("lm", "whole")])
 def test_the_run_does_what_was_foretold(make_labeler, tmp_path, stages, seed):
     """Of corpora with repeated texts and pieces, of which another run has done a part, and this run another."""
     chance = random.Random(seed)
