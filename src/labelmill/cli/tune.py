@@ -29,6 +29,7 @@ class OptimiserChoice(StrEnum):
     bootstrap = "bootstrap"
     mipro = "mipro"
     gepa = "gepa"
+    nearest = "nearest"
 
 
 class RankWish(StrEnum):

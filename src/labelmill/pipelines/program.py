@@ -10,6 +10,7 @@ from labelmill.keys import content_key
 from labelmill.learning.calibration import Calibration
 from labelmill.pipelines.decide import Threshold, decide
 from labelmill.pipelines.infer import Infer
+from labelmill.pipelines.nearest import Nearest
 from labelmill.pipelines.pointwise import PointwiseRank
 from labelmill.pipelines.rank import Rank
 from labelmill.pipelines.retrieve import Queries, Retrieve
@@ -17,6 +18,7 @@ from labelmill.pipelines.spec import ProgramSpec
 from labelmill.pipelines.whole import WholeRank, join
 from labelmill.pipelines.windows import windows
 from labelmill.records import Candidate, Prediction
+from labelmill.retrievers.base import Embedder
 from labelmill.taxonomy import Taxonomy
 
 RankStage = Rank | PointwiseRank | WholeRank
@@ -42,6 +44,7 @@ class Program:
         infer: The Infer stage, where a language model proposes phrases.
         rank: The Rank stage, where a language model chooses among candidates or all labels, or judges each candidate.
         embedders: The fingerprints of its embedders.
+        embedder: The first of them, by which the demonstrations nearest to a document are found.
     """
 
     spec: ProgramSpec
@@ -50,6 +53,7 @@ class Program:
     infer: Infer | None = None
     rank: RankStage | None = None
     embedders: tuple[str, ...] = ()
+    embedder: Embedder | None = None
 
     @property
     def key(self) -> str:
@@ -68,6 +72,11 @@ class Program:
     def ranks_all(self) -> bool:
         """Whether Rank is shown all labels, whatever was retrieved."""
         return isinstance(self.rank, WholeRank)
+
+    @property
+    def pools(self) -> tuple[Nearest, ...]:
+        """The pools of demonstrations of which each document is shown the nearest; usually none."""
+        return tuple(stage.nearest for stage in (self.infer, self.rank) if stage and stage.nearest)
 
     def queries(self, chunks: Sequence[str], phrases: Sequence[str]) -> Queries:
         """Collect what is asked for a document: the evidence of all its chunks together."""

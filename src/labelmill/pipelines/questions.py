@@ -12,6 +12,7 @@ from labelmill.errors import ModelRejected
 from labelmill.keys import content_key
 from labelmill.models.client import ChatModel, Completion
 from labelmill.models.judging import Verdict, judge
+from labelmill.pipelines.nearest import shown_key
 from labelmill.pipelines.pointwise import PointwiseRank
 from labelmill.pipelines.program import Program
 from labelmill.pipelines.whole import WholeRank
@@ -104,7 +105,8 @@ class Questions:
 
             return await _ask(chat, stage.request(text, model), read, turn, cost)
 
-        return Question(content_key("infer", *self._asked_of["infer"], text), "infer", ask)
+        key = content_key("infer", *self._asked_of["infer"], text, *shown_key(stage, text))
+        return Question(key, "infer", ask)
 
     def rank(self, text: str, names: Sequence[str]) -> Question:
         """Ask which candidates apply to a piece of a document: their indexes, or a probability for each.
@@ -114,7 +116,7 @@ class Questions:
         """
         stage, model = self._rank, self._model
         assert stage is not None
-        key = content_key("rank", *self._asked_of["rank"], text, list(names))
+        key = content_key("rank", *self._asked_of["rank"], text, list(names), *shown_key(stage, text))
 
         async def choose(chat: ChatModel, turn: int, cost: Cost) -> list[Any]:
             assert not isinstance(stage, PointwiseRank | WholeRank)

@@ -99,8 +99,14 @@ class ProgramSpec(BaseModel):
         return _LIKELY if self.threshold is None and self.rank == "pointwise" else self.threshold
 
     def described(self) -> dict[str, Any]:
-        """Give plain values to store with a run: all but the texts of gold documents, of which the number is kept."""
+        """Give plain values to store with a run: all but the texts of gold documents, of which the number is kept.
+
+        Of a pool of demonstrations nothing is kept; the few that every document is shown are.
+        """
         values = self.model_dump(mode="json")
+        for state in values["prompts"].values():
+            if state["nearest"]:
+                state |= {"demonstrations": [], "sources": []}
         return values | {"examples": len(self.examples)}
 
     @model_validator(mode="after")

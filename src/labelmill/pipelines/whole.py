@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import dspy
 
 from labelmill.errors import InputError
+from labelmill.pipelines.nearest import Nearest, shown_to, with_pool
 from labelmill.pipelines.rank import clean_numbers
 from labelmill.prompts.adapter import ADAPTER
 from labelmill.prompts.card import TaskCard
@@ -50,6 +51,7 @@ class WholeRank(dspy.Module):
         self.max_tokens = _TOKENS_AROUND + _TOKENS_PER_NUMBER * min(len(names), _MOST_CHOSEN)
         self.predict = dspy.Predict(self._signature, max_tokens=self.max_tokens, temperature=0.0)
         self.predict.demos = whole_demonstrations(card, names)
+        self.nearest: Nearest | None = None
         self._templates = Templates()
 
     def forward(self, text: str) -> dspy.Prediction:
@@ -59,13 +61,13 @@ class WholeRank(dspy.Module):
             A prediction whose ``chosen`` are positions in the taxonomy, the best first.
         """
         with dspy.context(adapter=ADAPTER):
-            answer = self.predict(text=text, signature=self._asked(self.predict.signature))
+            answer = self.predict(text=text, signature=self._asked(self.predict.signature), **shown_to(self, text))
         return dspy.Prediction(chosen=clean_numbers(answer.chosen, self._count))
 
     def fingerprint(self) -> str:
         """Identify the wording, the labels, the demonstrations and the schema."""
         signature = self._asked(self.predict.signature)
-        return fingerprint(self.predict, max_tokens=self.max_tokens, signature=signature)
+        return with_pool(fingerprint(self.predict, max_tokens=self.max_tokens, signature=signature), self.nearest)
 
     def request(self, text: str, model: str) -> bytes:
         """Write the request for a text, as JSON."""
@@ -74,7 +76,7 @@ class WholeRank(dspy.Module):
             model,
             lambda: Template.of(self.predict, model, max_tokens=self.max_tokens, narrow=self._asked),
         )
-        return template.body({"text": text})
+        return template.body({"text": text}, **shown_to(self, text))
 
     def read(self, content: str, *, truncated: bool) -> list[int]:
         """Parse an answer into positions in the taxonomy, the best first; see `Rank.read` for a truncated one."""
@@ -130,12 +132,12 @@ def by_number(state: PromptState, labels: Sequence[Label]) -> PromptState:
 
 
 def _with_chosen(state: PromptState, names: Mapping[str, str | int]) -> PromptState:
-    shown = []
-    for demonstration in state.demonstrations:
+    shown, sources = list[Mapping[str, object]](), list[tuple[str, ...]]()
+    for place, demonstration in enumerate(state.demonstrations):
         before = list(demonstration.get("chosen", ()))
         chosen = [names[str(each)] for each in before if str(each) in names]
-        if chosen:
-            shown.append({**demonstration, "chosen": chosen})
-        elif not before:
-            shown.append({**demonstration})
-    return PromptState.model_validate({"instructions": state.instructions, "demonstrations": shown})
+        if chosen or not before:
+            shown.append({**demonstration, **({"chosen": chosen} if chosen else {})})
+            sources += state.sources[place : place + 1]
+    changed = {"demonstrations": shown, "sources": sources}
+    return PromptState.model_validate(state.model_dump() | changed)

@@ -12,12 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
+import dspy
+
 from labelmill.models.client import ChatModel
 from labelmill.pipelines.connection import Connection
 from labelmill.pipelines.infer import Infer
 from labelmill.pipelines.loop import run_to_end
 from labelmill.pipelines.optimise.cases import Case, Parts, make_cases
-from labelmill.pipelines.optimise.examples import infer_examples, rank_examples
+from labelmill.pipelines.optimise.examples import infer_examples, pool_of, rank_examples
 from labelmill.pipelines.optimise.feedback import explain_infer, explain_rank
 from labelmill.pipelines.optimise.figures import OnOptimise, Optimised, StageFigures
 from labelmill.pipelines.optimise.journal import Journal
@@ -27,7 +29,7 @@ from labelmill.pipelines.optimise.optimisers import PromptOptimiser, find_optimi
 from labelmill.pipelines.optimise.respondent import respondents
 from labelmill.pipelines.optimise.silence import silence
 from labelmill.pipelines.optimise.spending import Allowance, Lease, Purse, Stopped
-from labelmill.pipelines.optimise.stages import Bench, InferModule, RankModule
+from labelmill.pipelines.optimise.stages import Bench, InferModule, RankModule, StageModule
 from labelmill.pipelines.optimise.trying import BUDGET, Means, Stage, Trying, ask_all
 from labelmill.pipelines.program import Program, RankStage
 from labelmill.pipelines.whole import by_id
@@ -72,7 +74,7 @@ def optimise(
         gold: Documents with gold labels; those without one of the taxonomy are left out.
         student: The model that will answer in the end.
         teacher: One that shows how and writes instructions; the student itself, where there is none.
-        optimiser: ``labeled``, ``bootstrap``, ``mipro`` or ``gepa``, or any of the protocol.
+        optimiser: ``labeled``, ``bootstrap``, ``mipro``, ``gepa`` or ``nearest``, or any of the protocol.
         budget: The most that it may cost; at its end, the best prompt so far is weighed as at any other.
         stages: Those whose prompts are optimised, if they ask a model; the others are asked as they are.
         seed: Of everything that is drawn.
@@ -116,6 +118,7 @@ def _left_to_right(
         found, state = Trying(_infer_stage(module, parts), means).run()
         figures.append(found)
         if state is not None:
+            state = _with_all(module, state, infer_examples(module.bench, parts.all))
             prompts["infer"] = state
             program = replace(program, infer=cast("Infer", module.with_state(state).stage))
     if program.rank is not None and "rank" in stages:
@@ -157,7 +160,14 @@ def _optimise_rank(
     bench.cases = {case.document: case for case in parts.all}
     explain = partial(explain_rank, program.taxonomy, depth=measure.depth)
     examples = rank_examples(bench, parts.train)
-    return Trying(Stage("rank", RankModule(rank, bench), parts, examples, measure, explain, 1.0), means).run()
+    module = RankModule(rank, bench)
+    found, state = Trying(Stage("rank", module, parts, examples, measure, explain, 1.0), means).run()
+    return found, state and _with_all(module, state, rank_examples(bench, parts.all))
+
+
+def _with_all(module: StageModule, state: PromptState, examples: Sequence[dspy.Example]) -> PromptState:
+    """Let a pool that has proved itself be of all gold documents: the more of them, the nearer the nearest."""
+    return pool_of(module.with_state(state), examples, state.nearest) if state.nearest else state
 
 
 def _with_candidates(program: Program, parts: Parts, bench: Bench, means: Means, lease: Lease) -> Parts:

@@ -12,6 +12,7 @@ import dspy
 from labelmill.errors import ModelRejected
 from labelmill.pipelines.decide import decide
 from labelmill.pipelines.infer import Infer
+from labelmill.pipelines.nearest import state_of, take
 from labelmill.pipelines.optimise.cases import Case
 from labelmill.pipelines.optimise.journal import Entry, Journal
 from labelmill.pipelines.optimise.language_model import RespondentLM
@@ -86,12 +87,12 @@ class StageModule(dspy.Module):
     @property
     def state(self) -> PromptState:
         """The prompt as it is now."""
-        return PromptState.of(self.stage.predict)
+        return state_of(self.stage)
 
     def with_state(self, state: PromptState) -> StageModule:
         """Copy the module, with another prompt."""
         copied = cast("StageModule", self.deepcopy())
-        state.apply(copied.stage.predict)
+        take(copied.stage, state, self.bench.program.embedder)
         return copied
 
     def forward(self, document: str) -> dspy.Prediction:

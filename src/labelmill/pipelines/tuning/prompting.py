@@ -44,9 +44,10 @@ class Prompts:
 
     @property
     def shown(self) -> frozenset[str]:
-        """Texts that any of them shows."""
+        """Texts that any of them shows to every document; what is shown to some is held out by folds instead."""
         states = [*self.rank.values(), *([self.infer] if self.infer else [])]
-        return frozenset(str(each.get("text", "")) for state in states for each in state.demonstrations)
+        fixed = [state for state in states if not state.nearest]
+        return frozenset(str(each.get("text", "")) for state in fixed for each in state.demonstrations)
 
 
 def optimise_kinds(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from labelmill.eval.calibration import expected_calibration_error
+from labelmill.keys import text_key
 from labelmill.learning.calibrating import fit_calibration
 from labelmill.learning.deciding import fit_decision
 from labelmill.learning.fusing import FOLDS, FusionFit, draw_parts, fit_fusion
@@ -72,6 +73,7 @@ class Steps:
         self._told = on_progress
         self._asked: dict[str, Asked] = {}
         self._parts: list[int] = []
+        self._folds: dict[str, frozenset[int]] = {}
         self.figures: dict[str, Any] = {}
 
     def optimise(
@@ -257,6 +259,8 @@ class Steps:
         part_of: dict[str, int] = {}
         parts = draw_parts(np.arange(len(gold)), FOLDS, self._seed).tolist()
         for pieces, labels, part in zip(gold.pieces, gold.labels, parts, strict=True):
+            for key in map(text_key, pieces):
+                self._folds[key] = self._folds.get(key, frozenset()) | {part}
             labels_of.setdefault(pieces[0], set()).update(labels)
             part_of.setdefault(pieces[0], part)
         self._parts = list(part_of.values())
@@ -302,9 +306,14 @@ class Steps:
 
     def _assemble(self, spec: ProgramSpec, *, learning: bool = False) -> Program:
         loaded = [self._embedders[name] for name in spec.embedders]
-        held_out = self._parts if learning and spec.examples else None
         return assemble(
-            spec, self._taxonomy, embedders=loaded, progress=self._building, learning=learning, held_out=held_out
+            spec,
+            self._taxonomy,
+            embedders=loaded,
+            progress=self._building,
+            learning=learning,
+            held_out=self._parts if learning and spec.examples else None,
+            folds=self._folds,
         )
 
     def _tell(self, step: str, done: int = 0, total: int = 0) -> None:

@@ -58,7 +58,8 @@ def tune(
         documents: Gold documents, tens at least; those without a label of the taxonomy are left out.
         lm: The language model that will answer, as for `Labeler`.
         teacher: One that shows it how, for the optimiser.
-        optimiser: Of prompts: ``labeled``, ``bootstrap``, ``mipro``, ``gepa``; None leaves them as they are.
+        optimiser: Of prompts: ``labeled``, ``bootstrap``, ``mipro``, ``gepa``, ``nearest``; None leaves them as they
+            are.
         allowance: What optimising prompts may cost at most.
         embedders: As for `Labeler`.
         promise: What the final sets shall hold to.
