@@ -91,6 +91,8 @@ class Previewer:
         spec = self._program.spec
         chunks = [chunk(item.text, spec.chunk_characters, spec.chunk_overlap) for item in documents]
         self.preview.documents += len(documents)
+        for pool in self._program.pools:
+            pool.find([text for pieces in chunks for text in pieces])  # all at once: one by one takes longer
         phrases = self._infer(chunks)
         known = [place for place, found in enumerate(phrases) if found is not None]
         unknown = len(documents) - len(known)
