@@ -15,18 +15,23 @@ from typing import Any
 
 from labelmill.errors import LabelmillError, ModelRefused, ModelRejected, ModelUnavailable
 from labelmill.models.client import Completion
+from labelmill.prompts.signatures import WHOLE_LIST
 
 Answer = str | Completion | LabelmillError
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a request asks: its stage, the text, and the candidates by number; and whether it asks once more."""
+    """What a request asks: its stage, the text, the candidates or all labels by number; and whether it asks once more.
+
+    `whole` says that the candidates are all labels.
+    """
 
     stage: str
     text: str
     candidates: tuple[str, ...] = ()
     again: bool = False
+    whole: bool = False
 
     @classmethod
     def read(cls, body: bytes | Mapping[str, Any]) -> Request:
@@ -37,6 +42,11 @@ class Request:
         content = messages[-3 if again else -1]["content"].removeprefix(_BEGIN)
         content = content[: content.rindex("\n\nRespond with a JSON object")]
         text, asks_rank, listed = content.rpartition("\n\n[[ ## candidates ## ]]\n")
+        _, shows_all, all_labels = messages[0]["content"].partition(f"{WHOLE_LIST}\n")
+        if shows_all:
+            numbered = all_labels[: all_labels.index("\nAll interactions will be structured")]
+            names = tuple(line.split(". ", 1)[1] for line in numbered.split("\n"))
+            return cls("rank", content, names, again, whole=True)
         if not asks_rank:
             return cls("infer", content, again=again)
         return cls("rank", text, tuple(line.split(". ", 1)[1] for line in listed.split("\n")), again)

@@ -98,11 +98,13 @@ class Candidate:
         label: Position in the taxonomy.
         score: The fused score; higher is better.
         evidence: What each lane says that has it among its best.
+        found: Whether Retrieve found it; else a model that was shown all labels named it.
     """
 
     label: int
     score: float
     evidence: tuple[LaneHit, ...] = ()
+    found: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ class Prediction:
         rank: From 1, within the document.
         score: Higher is better; a probability only where the program is calibrated.
         selected: Whether the decision put it into the document's final set.
-        retrieval_rank: Its rank before the Rank stage.
+        retrieval_rank: Its rank before the Rank stage; 0 where Retrieve did not find it, and a model named it.
         evidence: What each lane said of it.
         retrieval_score: Its fused score, before the Rank stage.
     """

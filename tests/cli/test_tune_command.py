@@ -278,3 +278,18 @@ def test_tuning_on_esco_is_worth_it(cli, shared_data, tmp_path, monkeypatch):
     assert figures["gold"]["documents"] >= 130
     assert figures["after"]["rp@10"] > figures["before"]["rp@10"] + 0.02
     assert figures["calibration"]["ece@10_after"] < 0.05
+
+
+def test_auto_shows_every_kind_of_rank(tune, tmp_path):
+    """A line for each, with what it costs a document; the file says the same."""
+    with served(ScriptedModel()) as url:
+        done = tune("--lm", url, "--infer", "windows", "--rank", "auto", "--optimiser", "none", "--keep-all")
+    assert done.code == 0, done.err
+    lines = [line for line in done.out.splitlines() if line.startswith("Rank by the model")]
+    assert [line.split(":")[0] for line in lines] == [
+        "Rank by the model (listwise)",
+        "Rank by the model (whole)",
+    ]
+    assert all("tokens a document" in line for line in lines)
+    figures = json.loads((tmp_path / "p.json").read_text("utf-8"))["figures"]
+    assert [each["kept"] for each in figures["ranks"]] == ["; kept" in line for line in lines]

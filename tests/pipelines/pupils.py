@@ -11,6 +11,7 @@ from small_world import NAMES
 
 from labelmill.errors import LabelmillError, ModelGone
 from labelmill.models.client import Completion
+from labelmill.prompts.signatures import WHOLE_LIST
 from labelmill.records import Document
 
 CODES = ["quoll", "zibet", "fossa", "tayra", "okapi", "nilgai", "dhole", "serow", "takin", "kudu", "eland", "addax"]
@@ -70,7 +71,9 @@ class Pupil:
         if wanted == ["phrases"]:
             return {"phrases": meant if self._knows(request) else ["note"]}
         if wanted == ["chosen"]:
-            listed = re.findall(r"^\d+\. (.*)$", question, re.MULTILINE)
+            whole = WHOLE_LIST in request["messages"][0]["content"]
+            shown = request["messages"][0]["content"].partition(WHOLE_LIST)[2] if whole else question
+            listed = re.findall(r"^\d+\. (.*)$", shown, re.MULTILINE)
             applies = [number for number, name in enumerate(listed, start=1) if name in meant]
             return {"chosen": applies if self._knows(request) else [len(listed)]}
         return dict.fromkeys(wanted, self.proposal)

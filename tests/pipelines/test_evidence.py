@@ -176,7 +176,7 @@ def test_time_is_noted_under_the_names_of_lanes_and_scorers(program):
     program.retrieve.gather(queries(program, ["The clocks were repaired."]))
     names = {lane.name for lane in program.retrieve.lanes}
     assert names < set(program.retrieve.seconds)
-    assert len(program.retrieve.seconds) == len(names) + 2
+    assert len(program.retrieve.seconds) == len(names) + len(SCORERS)
 
 
 @pytest.mark.parametrize("lanes", [{}, {"names/phrases": 1.0}, {"neighbours/text": 1.0}])

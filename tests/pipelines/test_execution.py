@@ -64,12 +64,12 @@ def shared_labelers(kept_indexes):
         common = {"embedders": [HashedGrams()], "candidates": 8, "top_k": 3, "listed": 5}
         return [
             Labeler(taxonomy, lm=ScriptedModel(), infer=infer, rank=rank, **common)
-            for infer, rank in [("both", "listwise"), ("lm", "fusion"), ("windows", "listwise")]
+            for infer, rank in [("both", "listwise"), ("lm", "fusion"), ("windows", "listwise"), ("lm", "whole")]
         ]
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
-@given(answers=st.lists(ANSWERS, min_size=1, max_size=8), kind=st.integers(0, 2), truncated=st.booleans())
+@given(answers=st.lists(ANSWERS, min_size=1, max_size=8), kind=st.integers(0, 3), truncated=st.booleans())
 def test_whatever_the_model_answers_each_document_ends_once_within_the_taxonomy(
     shared_labelers, answers, kind, truncated
 ):
@@ -93,7 +93,7 @@ def test_whatever_the_model_answers_each_document_ends_once_within_the_taxonomy(
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
-@given(order=st.permutations(DOCUMENTS), cut=st.integers(0, 8), kind=st.integers(0, 2))
+@given(order=st.permutations(DOCUMENTS), cut=st.integers(0, 8), kind=st.integers(0, 3))
 def test_predictions_do_not_depend_on_the_batch(shared_labelers, order, cut, kind):
     """Alone, together, in any order: the same labels with the same scores and evidence, bit by bit."""
     labeler = shared_labelers[kind]

@@ -47,6 +47,7 @@ def assert_agrees(path, gold, run):
         {"infer": "lm", "candidates": 4, "top_k": 2},
         {"infer": "both", "rank": "listwise"},
         {"infer": "lm", "rank": "listwise", "threshold": 1.5},
+        {"infer": "windows", "rank": "whole", "candidates": 3},
     ],
 )
 def test_losses_are_those_of_the_evaluation(make_labeler, corpus, gold, tmp_path, settings):

@@ -40,6 +40,7 @@ def test_before_the_first_run_everything_is_to_be_done(make_labeler, corpus, tmp
         ({"listed": 3}, (8, 0, 8, 0, 0, 8)),
         ({"rank": "fusion"}, (8, 0, 8, 0, 0, 0)),
         ({"rank": "pointwise"}, (8, 0, 8, 0, 0, 8)),
+        ({"rank": "whole"}, (8, 0, 8, 0, 0, 8)),
         ({"taxonomy": Taxonomy.from_names([*NAMES, "climb rocks"])}, (8, 0, 0, 8, None, None)),
         ({"infer": "windows"}, (0, 0, 0, 8, None, None)),
     ],
@@ -89,7 +90,7 @@ def test_what_is_done_and_what_stays_failed_is_left_out(make_labeler, tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("stages", [("lm", "listwise"), ("both", "fusion"), ("windows", "listwise")])
+@pytest.mark.parametrize("stages", [("lm", "listwise"), ("both", "fusion"), ("windows", "listwise"), ("lm", "whole")])
 def test_the_run_does_what_was_foretold(make_labeler, tmp_path, stages, seed):
     """Of corpora with repeated texts and pieces, of which another run has done a part, and this run another."""
     chance = random.Random(seed)

@@ -107,6 +107,19 @@ def test_pointwise_probabilities_are_of_candidates_alone(tmp_path, next_tokens):
     assert_held(out, len(HOSTILE[::5]))
 
 
+@pytest.mark.parametrize("truncated", [False, True])
+def test_a_model_that_is_shown_all_labels_names_no_other(tmp_path, truncated):
+    """Whatever it writes: every label that it adds to the candidates is one of the taxonomy, and is there once."""
+    model = ObedientModel(OBEYED, truncated=truncated)
+    out = label(model, tmp_path, HOSTILE, infer="windows", rank="whole", candidates=3)
+    with Store(out) as store:
+        found = store.connection.execute("SELECT document, label, rank FROM predictions").fetchall()
+        (failed,) = store.first("SELECT count(*) FROM failures")
+    assert {row[1] for row in found} <= set(NAMES)
+    assert len({row[:2] for row in found}) == len({(row[0], row[2]) for row in found}) == len(found)
+    assert 0 < len({row[0] for row in found}) == len(HOSTILE) - failed
+
+
 @pytest.mark.parametrize("infer", ["lm", "windows"])
 def test_a_model_that_cannot_stop_opening_brackets_is_harmless(tmp_path, infer):
     """Its answer is a failure of its document, not of the run."""
@@ -114,12 +127,13 @@ def test_a_model_that_cannot_stop_opening_brackets_is_harmless(tmp_path, infer):
     assert assert_held(out, 1) == 0
 
 
-def test_no_document_gets_out_of_its_place_in_the_prompt(tmp_path):
+@pytest.mark.parametrize("rank", ["listwise", "whole"])
+def test_no_document_gets_out_of_its_place_in_the_prompt(tmp_path, rank):
     """However it closes fields, messages and JSON: it stands within the last message, and the schema stays as it is."""
     plain, hostile = ObedientModel(['{"chosen": [1]}']), ObedientModel(['{"chosen": [1]}'])
     (tmp_path / "plain").mkdir()
-    label(plain, tmp_path / "plain", ["Anna bakes bread."], infer="windows", chunk_characters=8000)
-    label(hostile, tmp_path, HOSTILE, infer="windows", chunk_characters=8000)
+    label(plain, tmp_path / "plain", ["Anna bakes bread."], infer="windows", rank=rank, chunk_characters=8000)
+    label(hostile, tmp_path, HOSTILE, infer="windows", rank=rank, chunk_characters=8000)
     assert len(hostile.bodies) == len(HOSTILE)
     (expected,) = plain.bodies
     for body in hostile.bodies:

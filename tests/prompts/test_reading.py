@@ -13,11 +13,15 @@ from labelmill.pipelines.infer import Infer
 from labelmill.prompts.adapter import ADAPTER
 from labelmill.prompts.answers import _parse_plain
 from labelmill.prompts.card import TaskCard
-from labelmill.prompts.signatures import infer_signature, rank_signature
+from labelmill.prompts.signatures import infer_signature, rank_signature, whole_signature
 from labelmill.prompts.wire import CUT, parse, repair
 from scripted import Request, ScriptedModel
 
-SIGNATURES = {"phrases": infer_signature(TaskCard()), "chosen": rank_signature(TaskCard(), 7)}
+SIGNATURES = {
+    "phrases": infer_signature(TaskCard()),
+    "chosen": rank_signature(TaskCard(), 7),
+    "chosen of all": whole_signature(TaskCard(), list("abcdefg")),
+}
 SCALARS = st.text(max_size=8) | st.integers(-2, 9) | st.booleans() | st.floats() | st.none() | st.just(10**30)
 VALUES = st.lists(st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=2), max_leaves=3), max_size=4) | SCALARS
 PLAIN = {
@@ -81,9 +85,10 @@ def test_an_odd_answer_is_read_as_by_the_adapter(field, content):
 @given(phrases=st.lists(st.text(st.characters(exclude_categories=["Cs"]))), chosen=st.lists(st.integers(1, 7)))
 def test_a_plain_answer_does_not_reach_the_adapter(phrases, chosen):
     """What is exactly of the form is taken at once, and equals what the adapter makes of it."""
-    for field, value in (("phrases", phrases), ("chosen", chosen)):
+    for kind, value in (("phrases", phrases), ("chosen", chosen), ("chosen of all", chosen)):
+        (field,) = SIGNATURES[kind].output_fields
         content = json.dumps({field: value})
-        assert _parse_plain(SIGNATURES[field], content) == {field: value} == ADAPTER.parse(SIGNATURES[field], content)
+        assert _parse_plain(SIGNATURES[kind], content) == {field: value} == ADAPTER.parse(SIGNATURES[kind], content)
 
 
 @pytest.mark.parametrize(("field", "content"), [(field, content) for field in PLAIN for content in PLAIN[field]])

@@ -13,6 +13,7 @@ from labelmill.models.dspy_lm import dspy_lm
 from labelmill.pipelines.infer import MAX_TOKENS as INFER_TOKENS
 from labelmill.pipelines.infer import Infer
 from labelmill.pipelines.rank import Rank
+from labelmill.pipelines.whole import WholeRank
 from labelmill.prompts.adapter import ADAPTER
 from labelmill.prompts.card import Example, TaskCard
 from labelmill.prompts.signatures import (
@@ -20,8 +21,10 @@ from labelmill.prompts.signatures import (
     infer_signature,
     number_candidates,
     rank_signature,
+    whole_signature,
 )
 from labelmill.prompts.wire import encode, fingerprint, parse, render, response_format
+from labelmill.records import Label
 
 TEXTS = {
     "plain": "Knead the dough for ten minutes.",
@@ -86,6 +89,52 @@ def test_rank_sends_what_dspy_sends(chat_server, card, candidates):
     answered = ask_dspy(chat_server, predict, inputs, length)
     assert [encode(render(predict, "toy", inputs, max_tokens=length))] == chat_server.bodies
     assert parse(predict.signature, '{"chosen": [1]}') == {"chosen": answered.chosen} == {"chosen": [1]}
+
+
+@pytest.mark.parametrize("labels", [1, 2, 1000])
+@pytest.mark.parametrize("card", CARDS.values(), ids=CARDS)
+def test_whole_rank_sends_what_dspy_sends(chat_server, card, labels):
+    """Any number of labels, any document: filled in, rendered, called as a module, and by DSPy alone, the same bytes."""
+    chat_server.script = [Reply(body=completion('{"chosen": [1]}'))] * 2
+    names = [f"{TEXTS['quotes']} {TEXTS['markers']} {number}" for number in range(labels)]
+    rank = WholeRank(card, [Label(str(number), name) for number, name in enumerate(names)])
+    answered = ask_dspy(chat_server, rank.predict, {"text": TEXTS["unicode"]}, rank.max_tokens)
+    with dspy.context(lm=dspy_lm("toy", chat_server.url)):
+        assert rank(text=TEXTS["unicode"]).chosen == [0] == rank.read('{"chosen": [1]}', truncated=False)
+    assert answered.chosen == [1]
+    request = rank.request(TEXTS["unicode"], "toy")
+    rendered = encode(render(rank.predict, "toy", {"text": TEXTS["unicode"]}, max_tokens=rank.max_tokens))
+    assert [request, request] == [rendered, rendered] == chat_server.bodies
+
+
+@pytest.mark.parametrize("labels", [1, 2, 1000])
+def test_the_schema_of_whole_rank_admits_the_numbers_only(labels):
+    """By its bounds, since a thousand numbers would be written out in the prompt as well."""
+    schema = response_format(whole_signature(PLAIN, ["x"] * labels))["json_schema"]["schema"]
+    assert schema["required"] == ["chosen"]
+    assert schema["properties"]["chosen"]["type"] == "array"
+    assert schema["properties"]["chosen"]["items"] == {"type": "integer", "minimum": 1, "maximum": labels}
+
+
+@pytest.mark.parametrize("answer", ['{"chosen": [0]}', '{"chosen": [4]}', '{"chosen": ["rye"]}', '{"chosen": "all"}'])
+def test_a_number_that_no_label_has_is_no_answer(answer):
+    """Also where a server does not hold to the schema."""
+    with pytest.raises(AdapterParseError):
+        parse(whole_signature(PLAIN, ["sour", "rye", "crust"]), answer)
+
+
+def test_all_labels_come_before_the_document():
+    """One a line whatever is in their names, before the demonstrations; what follows the document is short."""
+    card = TaskCard(examples=(Example(text="rye is baked", phrases=("rye",), labels=("rye bread", "unknown")),))
+    names = ["sour\n2. dough", "rye\u2028bread", *(f"label {number}" for number in range(3, 1001))]
+    rank = WholeRank(card, [Label(str(number), name) for number, name in enumerate(names)])
+    first, second = (json.loads(rank.request(text, "toy"))["messages"] for text in ("one document", "another"))
+    assert first[:-1] == second[:-1]
+    assert [message["role"] for message in first] == ["system", "user", "assistant", "user"]
+    assert "1. sour 2. dough\n2. rye bread\n3. label 3\n" in first[0]["content"]
+    assert "1000. label 1000\n" in first[0]["content"]
+    assert first[2]["content"] == '{"chosen": [2]}'
+    assert len(first[3]["content"]) < 200
 
 
 @pytest.mark.parametrize("card", CARDS.values(), ids=CARDS)

@@ -1,4 +1,4 @@
-"""`labelmill label` from a file of documents to rows, with both kinds of Rank that ask a model."""
+"""`labelmill label` from a file of documents to rows, with every kind of Rank that asks a model."""
 
 from __future__ import annotations
 
@@ -18,6 +18,20 @@ def test_listwise(server, tmp_path):
     again = label(tmp_path, TEXTS, "--lm", server.lm, "--rank", "listwise")
     assert (again.code, again.summary["new_calls"]) == (0, 0)
     assert again.summary["predictions"] == run.summary["predictions"]
+
+
+@everywhere
+def test_whole(server, tmp_path):
+    """The final set is of labels that were chosen among all 62, retrieved or not; the server holds to their numbers."""
+    run = label(tmp_path, TEXTS, "--lm", server.lm, "--infer", "windows", "--rank", "whole")
+    assert (run.code, run.summary["documents"], run.summary["failures"]) == (0, len(TEXTS), 0)
+    assert run.rows("SELECT document FROM predictions WHERE selected AND (rank > 3 OR score <= 1)") == []
+    assert run.rows("SELECT document FROM predictions WHERE retrieval_rank = 0 AND score <= 1") == []
+    assert run.rows("SELECT document FROM predictions GROUP BY ALL HAVING count(*) < 10") == []
+    assert run.rows("SELECT label FROM predictions WHERE label NOT IN (SELECT label FROM labels)") == []
+    assert asked(run) == {"rank": len(TEXTS)}
+    again = label(tmp_path, TEXTS, "--lm", server.lm, "--infer", "windows", "--rank", "whole")
+    assert (again.code, again.summary["new_calls"]) == (0, 0)
 
 
 @wherever_judged

@@ -96,9 +96,10 @@ def test_the_threshold_in_use_gives_what_the_run_did(make, threshold):
     assert (in_use.recall, in_use.labels) == (sum(chosen) / gold, len(chosen) / len(GOLD))
 
 
-def test_listwise_candidates_that_were_not_chosen_are_on_no_curve(make):
+@pytest.mark.parametrize("rank", ["listwise", "whole"])
+def test_candidates_that_were_not_chosen_are_on_no_curve(make, rank):
     """They could not be given, whatever the threshold."""
-    _, _, found = make({"rank": "listwise", "model": "m", "top_k": 3}, 2.0)
+    _, _, found = make({"rank": rank, "model": "m", "top_k": 3}, 2.0)
     assert found.thresholds is None
     assert found.reliability is None
     assert "by threshold" not in render_page(found)

@@ -15,7 +15,7 @@ def said(program, stage):
 
 
 @pytest.mark.parametrize("infer", ["windows", "lm", "both"])
-@pytest.mark.parametrize("rank", ["fusion", "listwise", "pointwise"])
+@pytest.mark.parametrize("rank", ["fusion", "listwise", "pointwise", "whole"])
 def test_every_kind_of_program_is_said(infer, rank):
     """The model is named where it takes part, and nowhere else."""
     program = ProgramSpec(infer=infer, rank=rank, model="tiny-lm", top_k=7).described()

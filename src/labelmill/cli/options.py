@@ -23,6 +23,7 @@ class RankChoice(StrEnum):
     fusion = "fusion"
     listwise = "listwise"
     pointwise = "pointwise"
+    whole = "whole"
 
 
 Docs = Annotated[
@@ -46,7 +47,12 @@ Task = Annotated[Path | None, typer.Option(help="The task card: a TOML file with
 Infer = Annotated[
     InferChoice | None, typer.Option(help="What proposes queries. Default: both with a model, windows without.")
 ]
-Rank = Annotated[RankChoice | None, typer.Option(help="What orders the candidates. Default: fusion.")]
+Rank = Annotated[
+    RankChoice | None,
+    typer.Option(
+        help="What orders the candidates; whole has the model choose among all labels, 1,000 at most. Default: fusion."
+    ),
+]
 Lm = Annotated[
     list[str] | None,
     typer.Option(

@@ -29,6 +29,17 @@ class OptimiserChoice(StrEnum):
     bootstrap = "bootstrap"
     mipro = "mipro"
     gepa = "gepa"
+    nearest = "nearest"
+
+
+class RankWish(StrEnum):
+    """Kinds of Rank, and the choice among them."""
+
+    fusion = "fusion"
+    listwise = "listwise"
+    pointwise = "pointwise"
+    whole = "whole"
+    auto = "auto"
 
 
 def tune(
@@ -40,7 +51,13 @@ def tune(
     embedder: options.EmbedderChoice = None,
     lm: options.Lm = None,
     infer: options.Infer = None,
-    rank: options.Rank = None,
+    rank: Annotated[
+        RankWish | None,
+        typer.Option(
+            help="What orders the candidates. auto: listwise, whole (up to 1,000 labels) or fusion, as is best on the "
+            "gold. Default: fusion."
+        ),
+    ] = None,
     task: options.Task = None,
     teacher: Annotated[
         str | None, typer.Option(help="MODEL@URL of a model that shows the other how. Default: the model itself.")
@@ -162,8 +179,8 @@ def _report(program: ProgramFile, out: Path) -> None:
         put(f"  {name:<9} RP@5 {_percent(found['rp@5'])}  RP@10 {_percent(found['rp@10'])}{of}")
     if "trials" in figures:
         _put_trials(figures["trials"], figures["left_out"])
-    if "rank" in figures:
-        _put_rank(figures["rank"])
+    for rank in figures.get("ranks") or [figures["rank"]] if "rank" in figures else []:
+        _put_rank(rank)
     calibration = figures["calibration"]
     put(
         f"Calibration: {calibration['kind']}; error of the first ten candidates' probabilities "
@@ -205,11 +222,15 @@ def _put_trials(trials: list[Mapping[str, Any]], left_out: list[str]) -> None:
 
 
 def _put_rank(rank: Mapping[str, Any]) -> None:
-    kept = "kept" if rank["kept"] else "left out: it does not make unseen labels more probable"
+    losses = rank["log_losses"]
+    better = losses["with rank"] < losses["without"]
+    out = "another kind is better, or it is too little" if better else "it does not make unseen labels more probable"
+    cached = f" ({rank['cached_tokens']:.0f} of them cached)" if rank["cached_tokens"] else ""
     put(
-        f"Rank by the model: RP@5 {_percent(rank['without']['rp@5'])} to {_percent(rank['with']['rp@5'])}, "
-        f"RP@10 {_percent(rank['without']['rp@10'])} to {_percent(rank['with']['rp@10'])}, "
-        f"{rank['tokens']:.0f} tokens a document; {kept}"
+        f"Rank by the model ({rank['kind']}): RP@5 {_percent(rank['without']['rp@5'])} to "
+        f"{_percent(rank['with']['rp@5'])}, RP@10 {_percent(rank['without']['rp@10'])} to "
+        f"{_percent(rank['with']['rp@10'])}, log loss {losses['without']:.5f} to {losses['with rank']:.5f}, "
+        f"{rank['tokens']:.0f} tokens a document{cached}; {'kept' if rank['kept'] else f'left out: {out}'}"
     )
 
 

@@ -74,6 +74,8 @@ def _nearest(entry: LedgerEntry) -> str:
 
 def _ranked(entry: LedgerEntry) -> str:
     by = f" by {entry.query!r}" if entry.query else ""
+    if entry.retrieval_rank is None:
+        return f"at rank {entry.rank} (named by the model, not retrieved)"
     return f"at rank {entry.rank} (retrieved at rank {entry.retrieval_rank}{by})"
 
 

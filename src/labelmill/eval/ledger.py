@@ -17,17 +17,17 @@ from labelmill.eval.nearest import NEAR, Nearest, nearest_queries
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a label that was retrieved for a document stands.
+    """Where a label stands that was retrieved for a document, or named by a model.
 
     Attributes:
         rank: Its final rank, from 1.
-        retrieval_rank: Its rank before the Rank stage, from 1.
+        retrieval_rank: Its rank before the Rank stage, from 1; None where a model named it that is shown all labels.
         selected: Whether it is in the final set.
         query: The query that hit it in the lane where it stands best; empty for the text itself.
     """
 
     rank: int
-    retrieval_rank: int
+    retrieval_rank: int | None
     selected: bool
     query: str = ""
 
@@ -55,7 +55,7 @@ class Trace:
         document: Its id.
         gold: Its gold labels, each once.
         queries: What was asked for it beside its text: Infer's phrases, windows.
-        standings: By the ids of gold labels, of those that were retrieved.
+        standings: By the ids of gold labels, of those that were retrieved or named.
         failed: Whether it failed.
     """
 
@@ -224,12 +224,13 @@ def trace_document(
         queries: Infer's phrases, and windows where the program asks for these.
         candidates: All that were retrieved, in their final order.
         selected: The final set.
-        retrieved: The same candidates in the order of retrieval; `candidates` where Rank changes nothing.
+        retrieved: The same candidates in the order of retrieval, but for those that a model named alone; `candidates`
+            where Rank changes nothing.
         document: Its id.
     """
     before = {label: rank for rank, label in enumerate(retrieved or candidates, start=1)}
     standings = {
-        label: Standing(rank, before.get(label, rank), label in selected)
+        label: Standing(rank, before.get(label), label in selected)
         for rank, label in enumerate(candidates, start=1)
         if label in gold
     }

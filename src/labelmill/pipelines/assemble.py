@@ -11,11 +11,13 @@ from labelmill.keys import content_key
 from labelmill.models.embedders import MemoEmbedder, load_embedder
 from labelmill.pipelines.evidence import EVIDENCE_VERSION, Evidence
 from labelmill.pipelines.infer import Infer
+from labelmill.pipelines.nearest import Fold, take
 from labelmill.pipelines.pointwise import PointwiseRank
-from labelmill.pipelines.program import Program
+from labelmill.pipelines.program import Program, RankStage
 from labelmill.pipelines.rank import Rank
 from labelmill.pipelines.retrieve import KINDS, LANE_DEPTH, RETRIEVE_VERSION, Lane, Reordering, Retrieve
 from labelmill.pipelines.spec import ProgramSpec, ScorerName
+from labelmill.pipelines.whole import WholeRank, by_number, check_size
 from labelmill.retrievers.base import Embedder, Retriever, Scorer, TokenEmbedder
 from labelmill.retrievers.classifier import Classifier
 from labelmill.retrievers.index import INDEX_VERSION, Indexes, Progress
@@ -65,6 +67,7 @@ def assemble(
     progress: Progress | None = None,
     learning: bool = False,
     held_out: Sequence[int] | None = None,
+    folds: Fold | None = None,
 ) -> Program:
     """Make a program.
 
@@ -76,37 +79,55 @@ def assemble(
         learning: Make it such that evidence can be gathered, from which a fusion is to be learned.
         held_out: For that, the part of each example: those of one part are held out together, and tell nothing of each
             other.
+        folds: The same for demonstrations: documents of one part are shown none of each other.
 
     Raises:
-        InputError: There is no such lane, or the fusion was learned from other evidence.
+        InputError: There is no such lane, the fusion was learned from other evidence, or the taxonomy is too large to
+            be shown whole.
     """
+    if spec.rank == "whole":
+        check_size(len(taxonomy))  # what is refused should not wait for indexes
     loaded = [MemoEmbedder(e, _REMEMBERED_TEXTS) for e in embedders or [load_embedder(e) for e in spec.embedders]]
     return Program(
         spec=spec,
         taxonomy=taxonomy,
         retrieve=_retrieve(spec, Indexes(taxonomy, progress=progress), loaded, learning=learning, held_out=held_out),
-        infer=make_infer(spec),
-        rank=make_rank(spec),
+        infer=make_infer(spec, loaded[0], folds),
+        rank=make_rank(spec, taxonomy, loaded[0], folds),
         embedders=tuple(embedder.fingerprint for embedder in loaded),
+        embedder=loaded[0],
     )
 
 
-def make_infer(spec: ProgramSpec) -> Infer | None:
-    """Word the Infer stage; None where no model takes part in it."""
+def make_infer(spec: ProgramSpec, embedder: Embedder, folds: Fold | None = None) -> Infer | None:
+    """Word the Infer stage; None where no model takes part in it. The embedder finds the nearest demonstrations."""
     infer = Infer(spec.task) if spec.infer != "windows" else None
     if infer and "infer" in spec.prompts:
-        spec.prompts["infer"].apply(infer.predict)
+        take(infer, spec.prompts["infer"], embedder, folds)
     return infer
 
 
-def make_rank(spec: ProgramSpec) -> Rank | PointwiseRank | None:
-    """Word the Rank stage; None where no model takes part in it."""
+def make_rank(spec: ProgramSpec, taxonomy: Taxonomy, embedder: Embedder, folds: Fold | None = None) -> RankStage | None:
+    """Word the Rank stage; None where no model takes part in it. The embedder finds the nearest demonstrations.
+
+    Raises:
+        InputError: All labels are to be shown, and they are too many.
+    """
     if spec.rank == "fusion":
         return None
-    rank = PointwiseRank(spec.task) if spec.rank == "pointwise" else Rank(spec.task, spec.listed)
-    if "rank" in spec.prompts:
-        spec.prompts["rank"].apply(rank.predict)
+    learned, rank = spec.prompts.get("rank"), _plain_rank(spec, taxonomy)
+    if learned:
+        whole = isinstance(rank, WholeRank)
+        take(rank, by_number(learned, taxonomy.labels) if whole else learned, embedder, folds)
     return rank
+
+
+def _plain_rank(spec: ProgramSpec, taxonomy: Taxonomy) -> RankStage:
+    if spec.rank == "pointwise":
+        return PointwiseRank(spec.task)
+    if spec.rank == "whole":
+        return WholeRank(spec.task, taxonomy.labels)
+    return Rank(spec.task, spec.listed)
 
 
 _ASKED = {"windows": ("text", "windows"), "lm": ("text", "phrases"), "both": ("text", "windows", "phrases")}
@@ -153,7 +174,7 @@ def _retrieve(
         reordering = Reordering(evidence, spec.fusion, spec.pool, _left_out(spec, held_out))
         learned = spec.fusion.model_dump(mode="json") if spec.fusion else None
         priors = [label.prior for label in indexes.taxonomy.labels]  # which the taxonomy's own key leaves out
-        closer = [scorer.fingerprint for scorer in (*scorers, *([competition] if competition else []))]
+        closer = [scorer.fingerprint for scorer in scorers] + ([competition.fingerprint] if competition else [])
         made_of += [EVIDENCE_VERSION, closer, spec.pool, learned, priors]
         _check_columns(evidence.columns, spec)
     return Retrieve(lanes, content_key(*made_of), reordering)

@@ -25,15 +25,15 @@ def decide(
 ) -> list[Prediction]:
     """Order a document's candidates and select its final set. Scores never rise with the rank.
 
-    Without an answer of a model, the order is the fusion's, and its scores lie in 0..1. With an answer of listwise
-    Rank, the chosen candidates come first, in the model's order, and only they can be selected; the n of them score 2
-    for the first to 1 + 1/n for the last. With one of pointwise Rank, a score is a probability, ties are in the order
-    of the fusion, and candidates that were not judged come last, below 0, and cannot be selected.
+    Without an answer of a model, the order is the fusion's, and its scores lie in 0..1. With an answer of listwise or
+    whole Rank, the chosen candidates come first, in the model's order, and only they can be selected; the n of them
+    score 2 for the first to 1 + 1/n for the last. With one of pointwise Rank, a score is a probability, ties are in the
+    order of the fusion, and candidates that were not judged come last, below 0, and cannot be selected.
 
     Args:
         taxonomy: The labels that candidates point into.
         candidates: In fusion order.
-        chosen: Indexes into `candidates`, the best first; None where listwise Rank was not asked.
+        chosen: Indexes into `candidates`, the best first; None where neither listwise nor whole Rank was asked.
         probabilities: Of the first candidates; None where pointwise Rank was not asked.
         top_k: Size of the final set at most.
         threshold: Least score of the final set, for example ``decision.thresholds(ids).item`` of a learned decision.
@@ -55,7 +55,7 @@ def decide(
                 rank=rank,
                 score=score,
                 selected=rank <= min(top_k, selectable) and _passes(threshold, candidate.label, score),
-                retrieval_rank=index + 1,
+                retrieval_rank=index + 1 if candidate.found else 0,
                 evidence=candidate.evidence,
                 retrieval_score=candidate.score,
             )

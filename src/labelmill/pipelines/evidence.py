@@ -91,7 +91,7 @@ class Evidence:
                 for kind in ("", ".z", ".log_rank")
                 for column in scorer.columns
             ]
-            + [f"{competition.name}.{column}" for column in (competition.columns if competition else ())]
+            + ([f"{competition.name}.{column}" for column in competition.columns] if competition else [])
         )
 
     def matrices(

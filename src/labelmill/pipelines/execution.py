@@ -120,6 +120,7 @@ class Execution:
         spec = self._program.spec
         works = [_Work(item, chunk(item.text, spec.chunk_characters, spec.chunk_overlap)) for item in documents]
         result = BatchResult()
+        await self._find_shown(works)
         await self._infer(works, turn, result)
         await self._retrieve(works)
         await self._rank(works, turn, result)
@@ -144,6 +145,12 @@ class Execution:
         """Take back what was spent and could not be written down."""
         if self._answering:
             self._answering.give_back(spent)
+
+    async def _find_shown(self, works: Sequence[_Work]) -> None:
+        """Find what each document is shown, ahead of its questions, where it has demonstrations of its own."""
+        texts = [text for work in works for text in work.chunks]
+        for pool in self._program.pools:
+            await asyncio.to_thread(pool.find, texts)
 
     async def _infer(self, works: Sequence[_Work], turn: int, result: BatchResult) -> None:
         if self._program.infer is None or self._questions is None:
@@ -198,7 +205,7 @@ class Execution:
 
         asked = []
         for work in works:
-            if work.candidates and not work.failure:
+            if (work.candidates or self._program.ranks_all) and not work.failure:
                 names = self._program.names(work.candidates)
                 asked.append((work, [self._questions.rank(text, names) for text in work.chunks]))
         await self._ask(asked, take, turn, result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dspy
 
 from labelmill.corpus.fields import clean
+from labelmill.pipelines.nearest import Nearest, shown_to, with_pool
 from labelmill.prompts.adapter import ADAPTER
 from labelmill.prompts.card import TaskCard
 from labelmill.prompts.signatures import infer_demonstrations, infer_signature
@@ -31,24 +32,25 @@ class Infer(dspy.Module):
         super().__init__()
         self.predict = dspy.Predict(infer_signature(card), max_tokens=MAX_TOKENS, temperature=0.0)
         self.predict.demos = infer_demonstrations(card)
+        self.nearest: Nearest | None = None
         self._templates = Templates()
 
     def forward(self, text: str) -> dspy.Prediction:
         """Propose phrases for a text, with the language model that DSPy is configured with."""
         with dspy.context(adapter=ADAPTER):
-            answer = self.predict(text=text)
+            answer = self.predict(text=text, **shown_to(self, text))
         return dspy.Prediction(phrases=clean_phrases(answer.phrases))
 
     def fingerprint(self) -> str:
         """Identify the wording, the demonstrations and the schema."""
-        return fingerprint(self.predict, max_tokens=MAX_TOKENS)
+        return with_pool(fingerprint(self.predict, max_tokens=MAX_TOKENS), self.nearest)
 
     def request(self, text: str, model: str) -> bytes:
         """Write the request for a text, as JSON."""
         template = self._templates.of(
             self.predict, model, lambda: Template.of(self.predict, model, max_tokens=MAX_TOKENS)
         )
-        return template.body({"text": text})
+        return template.body({"text": text}, **shown_to(self, text))
 
     def read(self, content: str, *, truncated: bool) -> list[str]:
         """Parse an answer into phrases; of a truncated one the last phrase is left out, unless it is the only one."""

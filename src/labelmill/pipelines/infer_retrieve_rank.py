@@ -11,6 +11,7 @@ import dspy
 from labelmill.corpus import chunk
 from labelmill.pipelines.pointwise import PointwiseRank, merge_probabilities
 from labelmill.pipelines.program import Program, merge_rankings
+from labelmill.pipelines.whole import WholeRank
 from labelmill.records import Candidate
 
 
@@ -69,6 +70,8 @@ class InferRetrieveRank(dspy.Module):
 
     def _ranked(self, chunks: Sequence[str], candidates: Sequence[Candidate]) -> dict[str, Any]:
         """Ask what the program's kind of Rank asks; give it under the name that `decide` has for it."""
+        if isinstance(self.rank, WholeRank):
+            return {"chosen": merge_rankings([self.rank(text=piece).chosen for piece in chunks])}
         if self.rank is None or not candidates:
             return {"chosen": None}
         names = self._program.program.names(candidates)

@@ -28,6 +28,7 @@ from labelmill.pipelines.program_file import ProgramFile
 from labelmill.pipelines.progress import OnProgress, RunProgress
 from labelmill.pipelines.spec import InferKind, ProgramSpec, RankKind, make_spec, remake
 from labelmill.pipelines.todo import Todo
+from labelmill.pipelines.whole import check_size
 from labelmill.prompts.card import TaskCard
 from labelmill.records import Document, Prediction
 from labelmill.retrievers.base import Embedder
@@ -53,7 +54,7 @@ class Labeler:
             may be given all the same, where they are objects or at another address, and must be where texts would be
             sent to another machine.
         infer: ``windows``, ``lm`` or ``both``; by default ``both`` with a model and ``windows`` without.
-        rank: ``fusion`` (the default), ``listwise`` or ``pointwise``.
+        rank: ``fusion`` (the default), ``listwise``, ``pointwise`` or ``whole``.
         embedders: Names of embedders (``minilm``, the default, ``use``, ``wordllama``, ``st:NAME``, ``MODEL@URL``), or
             embedders.
         task: The wording, as a card or the path of a TOML file.
@@ -68,7 +69,8 @@ class Labeler:
         notes: What is other than when the program was tuned, and what still holds; lines for a person.
 
     Raises:
-        InputError: A setting is wrong, or the program's, or a stage needs a model and there is none.
+        InputError: A setting is wrong, or the program's, a stage needs a model and there is none, or the taxonomy is
+            too large for ``whole``.
         ModelUnavailable: The server does not answer.
     """
 
@@ -97,6 +99,8 @@ class Labeler:
             given = {"infer": infer, "rank": rank, "embedders": embedders, "task": task, "top_k": top_k} | settings
             chosen = {name: value for name, value in given.items() if value is not None}
             tuned = ProgramFile.read(program) if isinstance(program, str | Path) else program
+            if (tuned.spec.rank if tuned else rank) == "whole":
+                check_size(len(taxonomy))  # before a server is waited for
             asks = tuned.spec.uses_model if tuned else infer != "windows" or rank not in {None, "fusion"}
             self._connection = run_to_end(
                 lambda: Connection.find(

@@ -11,6 +11,7 @@ from typing import Any
 import dspy
 
 from labelmill.models.judging import read_probabilities
+from labelmill.pipelines.nearest import Nearest, shown_to, with_pool
 from labelmill.prompts.card import TaskCard
 from labelmill.prompts.rendering import fingerprint
 from labelmill.prompts.signatures import one_line, pointwise_demonstrations, pointwise_signature
@@ -38,6 +39,7 @@ class PointwiseRank(dspy.Module):
         super().__init__()
         self.predict = dspy.Predict(pointwise_signature(card), max_tokens=MAX_TOKENS, temperature=0.0, **_ASKED)
         self.predict.demos = pointwise_demonstrations(card)
+        self.nearest: Nearest | None = None
         self._templates = Templates()
 
     def forward(self, text: str, names: Sequence[str]) -> dspy.Prediction:
@@ -50,18 +52,20 @@ class PointwiseRank(dspy.Module):
             ModelRejected: The model answers neither yes nor no, whatever the candidate.
         """
         with dspy.context(adapter=YES_NO), _one_token_is_enough():
-            answers = [self.predict(text=text, candidate=one_line(name)) for name in names]
+            shown = shown_to(self, text)
+            answers = [self.predict(text=text, candidate=one_line(name), **shown) for name in names]
         probabilities, _ = read_probabilities([_next_token(answer) for answer in answers])
         return dspy.Prediction(probabilities=probabilities)
 
     def fingerprint(self) -> str:
         """Identify the wording and the demonstrations."""
-        return fingerprint(self.predict, max_tokens=MAX_TOKENS, adapter=YES_NO, **_ASKED)
+        return with_pool(fingerprint(self.predict, max_tokens=MAX_TOKENS, adapter=YES_NO, **_ASKED), self.nearest)
 
     def requests(self, text: str, names: Sequence[str], model: str) -> list[bytes]:
         """Write the request for each candidate; they are the same up to the candidate."""
         template = self._templates.of(self.predict, model, lambda: self._template(model))
-        return [template.body({"text": text, "candidate": one_line(name)}) for name in names]
+        shown = shown_to(self, text)
+        return [template.body({"text": text, "candidate": one_line(name)}, **shown) for name in names]
 
     def _template(self, model: str) -> Template:
         return Template.of(self.predict, model, max_tokens=MAX_TOKENS, adapter=YES_NO, **_ASKED)

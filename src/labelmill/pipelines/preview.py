@@ -32,7 +32,7 @@ class Preview:
         infer_calls: Pieces whose phrases are to be asked for.
         retrieve_reused: Documents whose candidates are there.
         retrieve_runs: Documents whose candidates are to be retrieved.
-        rank_reused: Pieces whose candidates have been ranked.
+        rank_reused: Pieces whose candidates have been ranked; with whole Rank, pieces.
         rank_calls: Pieces whose candidates are to be ranked; one question a candidate where Rank is pointwise.
     """
 
@@ -91,23 +91,30 @@ class Previewer:
         spec = self._program.spec
         chunks = [chunk(item.text, spec.chunk_characters, spec.chunk_overlap) for item in documents]
         self.preview.documents += len(documents)
+        for pool in self._program.pools:
+            pool.find([text for pieces in chunks for text in pieces])  # all at once: one by one takes longer
         phrases = self._infer(chunks)
         known = [place for place, found in enumerate(phrases) if found is not None]
         unknown = len(documents) - len(known)
         self.preview.retrieve_runs += unknown
         candidates = self._retrieve([(chunks[place], phrases[place] or []) for place in known])
-        if self._program.rank is not None and self._questions is not None:
-            questions = [
-                self._questions.rank(text, self._program.names(found)).key
-                for place, found in zip(known, candidates, strict=True)
-                if found
-                for text in chunks[place]
-            ]
-            reused, calls = self._tell(questions, self._answers(questions))
-            waiting = [chunks[place] for place in range(len(documents)) if phrases[place] is None]
-            again, first = self._foresee(waiting)
-            self.preview.rank_reused += reused + again
-            self.preview.rank_calls += calls + first
+        if self._program.ranks_all:
+            self._rank([(pieces, []) for pieces in chunks], [])
+        elif self._program.rank is not None:
+            ready = [(chunks[place], found) for place, found in zip(known, candidates, strict=True) if found]
+            self._rank(ready, [chunks[place] for place in range(len(documents)) if phrases[place] is None])
+
+    def _rank(self, ready: Sequence[tuple[Sequence[str], list[Candidate]]], waiting: Sequence[Sequence[str]]) -> None:
+        """Count Rank's questions about documents whose candidates are known, and about those that wait for phrases."""
+        if self._questions is None:
+            return
+        questions = [
+            self._questions.rank(text, self._program.names(found)).key for pieces, found in ready for text in pieces
+        ]
+        reused, calls = self._tell(questions, self._answers(questions))
+        again, first = self._foresee(waiting)
+        self.preview.rank_reused += reused + again
+        self.preview.rank_calls += calls + first
 
     def _infer(self, chunks: Sequence[Sequence[str]]) -> list[list[str] | None]:
         """Give the phrases of each document, None where they are not known yet."""
@@ -133,7 +140,7 @@ class Previewer:
         missing = [place for place, key in enumerate(keys) if key not in found]
         self.preview.retrieve_reused += len(keys) - len(missing)
         self.preview.retrieve_runs += len(missing)
-        if missing and self._program.rank is not None:
+        if missing and self._program.rank is not None and not self._program.ranks_all:
             queries = [self._program.queries(*asked[place]) for place in missing]
             made = self._program.retrieve.retrieve(queries, self._program.spec.candidates)
             found |= {keys[place]: candidates for place, candidates in zip(missing, made, strict=True)}

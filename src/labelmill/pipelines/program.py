@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,15 +10,24 @@ from labelmill.keys import content_key
 from labelmill.learning.calibration import Calibration
 from labelmill.pipelines.decide import Threshold, decide
 from labelmill.pipelines.infer import Infer
+from labelmill.pipelines.nearest import Nearest
 from labelmill.pipelines.pointwise import PointwiseRank
 from labelmill.pipelines.rank import Rank
 from labelmill.pipelines.retrieve import Queries, Retrieve
 from labelmill.pipelines.spec import ProgramSpec
+from labelmill.pipelines.whole import WholeRank, join
 from labelmill.pipelines.windows import windows
 from labelmill.records import Candidate, Prediction
+from labelmill.retrievers.base import Embedder
 from labelmill.taxonomy import Taxonomy
 
+RankStage = Rank | PointwiseRank | WholeRank
+"""A Rank stage that asks a model, of any kind."""
+
 _LEAST = 1e-7
+
+NOWHERE = math.log(_LEAST) - math.log1p(-_LEAST)
+"""Log-odds of what a model named for a document for which Retrieve found nothing."""
 
 PROGRAM_VERSION = 1
 """Raised whenever the same specification would give other predictions."""
@@ -32,16 +42,18 @@ class Program:
         taxonomy: The labels.
         retrieve: The Retrieve stage.
         infer: The Infer stage, where a language model proposes phrases.
-        rank: The Rank stage, where a language model chooses among candidates or judges each.
+        rank: The Rank stage, where a language model chooses among candidates or all labels, or judges each candidate.
         embedders: The fingerprints of its embedders.
+        embedder: The first of them, by which the demonstrations nearest to a document are found.
     """
 
     spec: ProgramSpec
     taxonomy: Taxonomy
     retrieve: Retrieve
     infer: Infer | None = None
-    rank: Rank | PointwiseRank | None = None
+    rank: RankStage | None = None
     embedders: tuple[str, ...] = ()
+    embedder: Embedder | None = None
 
     @property
     def key(self) -> str:
@@ -55,6 +67,16 @@ class Program:
         known = {"task", "prompts", "embedders", "lanes", "scorers", "pool", "examples", "fusion"}
         spec = self.spec.model_dump(mode="json", exclude=known)
         return content_key(PROGRAM_VERSION, spec, self.taxonomy.key, self.retrieve.fingerprint, prompts)
+
+    @property
+    def ranks_all(self) -> bool:
+        """Whether Rank is shown all labels, whatever was retrieved."""
+        return isinstance(self.rank, WholeRank)
+
+    @property
+    def pools(self) -> tuple[Nearest, ...]:
+        """The pools of demonstrations of which each document is shown the nearest; usually none."""
+        return tuple(stage.nearest for stage in (self.infer, self.rank) if stage and stage.nearest)
 
     def queries(self, chunks: Sequence[str], phrases: Sequence[str]) -> Queries:
         """Collect what is asked for a document: the evidence of all its chunks together."""
@@ -81,10 +103,13 @@ class Program:
 
         Args:
             candidates: As retrieved.
-            chosen: What listwise Rank chose of them; None where it was not asked.
+            chosen: Indexes of those that listwise Rank chose, or positions in the taxonomy that whole Rank chose, the
+                best first; None where neither was asked. What was not retrieved is put behind the candidates.
             probabilities: What pointwise Rank gave the first; None where it was not asked.
         """
         spec = self.spec
+        if self.ranks_all and chosen is not None:
+            candidates, chosen = join(candidates, chosen)
         if spec.fusion is None:
             return decide(
                 self.taxonomy, candidates, chosen, probabilities=probabilities, top_k=spec.top_k, threshold=spec.cut
@@ -102,7 +127,10 @@ class Program:
     def _probabilities(
         self, candidates: Sequence[Candidate], chosen: Sequence[int] | None, judged: Sequence[float] | None
     ) -> list[float]:
-        """Bring evidence and a model's answer together, and calibrate."""
+        """Bring evidence and a model's answer together, and calibrate.
+
+        What a model named and Retrieve did not find is by the evidence as unlikely as the last that it found.
+        """
         import numpy as np
 
         from labelmill.learning.blend import answer_columns
@@ -110,18 +138,23 @@ class Program:
         from labelmill.learning.fusion import probabilities
 
         found = np.clip(np.array([candidate.score for candidate in candidates], dtype=np.float64), _LEAST, 1 - _LEAST)
+        if any(retrieved := [candidate.found for candidate in candidates]):
+            found[np.invert(retrieved)] = found[retrieved].min()
         if self.spec.blend:
-            columns = answer_columns(log_odds(found), min(self.spec.listed, len(found)), chosen, judged)
+            shown = len(found) if self.ranks_all else min(self.spec.listed, len(found))
+            columns = answer_columns(log_odds(found), shown, chosen, judged)
             found = probabilities(self.spec.blend.log_odds(columns))
         return [float(each) for each in (self.spec.calibration or Calibration()).apply(found)]
 
     def names(self, candidates: Sequence[Candidate]) -> list[str]:
-        """Name the candidates that a model is shown."""
+        """Name the candidates that a model is shown; none where it is shown all labels, whatever they are."""
+        if self.ranks_all:
+            return []
         return [self.taxonomy.labels[candidate.label].name for candidate in candidates[: self.spec.listed]]
 
 
 def merge_rankings(rankings: Sequence[Sequence[int]]) -> list[int]:
-    """Merge what listwise Rank chose for each chunk of a document: by summed reciprocal rank, ties by index."""
+    """Merge what was chosen for each chunk of a document: by summed reciprocal rank, ties by index or position."""
     scores: dict[int, float] = {}
     for ranking in rankings:
         for rank, index in enumerate(ranking, start=1):

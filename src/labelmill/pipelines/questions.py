@@ -12,8 +12,10 @@ from labelmill.errors import ModelRejected
 from labelmill.keys import content_key
 from labelmill.models.client import ChatModel, Completion
 from labelmill.models.judging import Verdict, judge
+from labelmill.pipelines.nearest import shown_key
 from labelmill.pipelines.pointwise import PointwiseRank
 from labelmill.pipelines.program import Program
+from labelmill.pipelines.whole import WholeRank
 from labelmill.prompts.wire import repair
 
 ANSWER_VERSION = 1
@@ -103,21 +105,34 @@ class Questions:
 
             return await _ask(chat, stage.request(text, model), read, turn, cost)
 
-        return Question(content_key("infer", *self._asked_of["infer"], text), "infer", ask)
+        key = content_key("infer", *self._asked_of["infer"], text, *shown_key(stage, text))
+        return Question(key, "infer", ask)
 
     def rank(self, text: str, names: Sequence[str]) -> Question:
-        """Ask which candidates apply to a piece of a document: their indexes, or a probability for each."""
+        """Ask which candidates apply to a piece of a document: their indexes, or a probability for each.
+
+        Of whole Rank, which is given no names, the answer is positions in the taxonomy; its labels are in the key by
+        way of the prompt's fingerprint.
+        """
         stage, model = self._rank, self._model
         assert stage is not None
-        key = content_key("rank", *self._asked_of["rank"], text, list(names))
+        key = content_key("rank", *self._asked_of["rank"], text, list(names), *shown_key(stage, text))
 
         async def choose(chat: ChatModel, turn: int, cost: Cost) -> list[Any]:
-            assert not isinstance(stage, PointwiseRank)
+            assert not isinstance(stage, PointwiseRank | WholeRank)
 
             def read(answer: Completion) -> list[Any]:
                 return stage.read(answer.content, names, truncated=answer.truncated)
 
             return await _ask(chat, stage.request(text, names, model), read, turn, cost)
+
+        async def choose_of_all(chat: ChatModel, turn: int, cost: Cost) -> list[Any]:
+            assert isinstance(stage, WholeRank)
+
+            def read(answer: Completion) -> list[Any]:
+                return stage.read(answer.content, truncated=answer.truncated)
+
+            return await _ask(chat, stage.request(text, model), read, turn, cost)
 
         async def weigh(chat: ChatModel, turn: int, cost: Cost) -> list[Any]:
             assert isinstance(stage, PointwiseRank)
@@ -125,6 +140,8 @@ class Questions:
             cost.add(verdict)
             return list(verdict.probabilities)
 
+        if isinstance(stage, WholeRank):
+            return Question(key, "rank", choose_of_all)
         return Question(key, "rank", weigh if isinstance(stage, PointwiseRank) else choose)
 
 

@@ -7,6 +7,7 @@ from functools import lru_cache, partial
 
 import dspy
 
+from labelmill.pipelines.nearest import Nearest, shown_to, with_pool
 from labelmill.prompts.adapter import ADAPTER
 from labelmill.prompts.card import TaskCard
 from labelmill.prompts.signatures import number_candidates, rank_demonstrations, rank_signature
@@ -33,6 +34,7 @@ class Rank(dspy.Module):
         self._card = card
         self.predict = dspy.Predict(rank_signature(card, listed), max_tokens=self.max_tokens, temperature=0.0)
         self.predict.demos = rank_demonstrations(card, listed)
+        self.nearest: Nearest | None = None
         self._templates = Templates()
 
     def forward(self, text: str, names: Sequence[str]) -> dspy.Prediction:
@@ -43,12 +45,13 @@ class Rank(dspy.Module):
         """
         with dspy.context(adapter=ADAPTER):
             signature = _narrowed(self._card, len(names), self.predict.signature)
-            answer = self.predict(text=text, candidates=number_candidates(names), signature=signature)
+            inputs = {"text": text, "candidates": number_candidates(names)}
+            answer = self.predict(**inputs, signature=signature, **shown_to(self, text))
         return dspy.Prediction(chosen=clean_numbers(answer.chosen, len(names)))
 
     def fingerprint(self) -> str:
         """Identify the wording, the demonstrations and the schema."""
-        return fingerprint(self.predict, max_tokens=self.max_tokens)
+        return with_pool(fingerprint(self.predict, max_tokens=self.max_tokens), self.nearest)
 
     def request(self, text: str, names: Sequence[str], model: str) -> bytes:
         """Write the request for a text and its candidates, as JSON."""
@@ -59,7 +62,7 @@ class Rank(dspy.Module):
             (model, candidates, length),
             lambda: Template.of(self.predict, model, max_tokens=length, narrow=narrow),
         )
-        return template.body({"text": text, "candidates": number_candidates(names)})
+        return template.body({"text": text, "candidates": number_candidates(names)}, **shown_to(self, text))
 
     def read(self, content: str, names: Sequence[str], *, truncated: bool) -> list[int]:
         """Parse an answer into indexes into `names`, from 0, the best first.

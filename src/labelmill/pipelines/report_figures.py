@@ -184,7 +184,7 @@ def _least(program: Mapping[str, Any]) -> float:
     """Give the score below which no label may be in a final set, whatever the threshold; see `decide`."""
     if program.get("fusion"):
         return -np.inf
-    return {"listwise": 1.0, "pointwise": 0.0}.get(str(program.get("rank")), -np.inf)
+    return {"listwise": 1.0, "whole": 1.0, "pointwise": 0.0}.get(str(program.get("rank")), -np.inf)
 
 
 def _notes(program: Mapping[str, Any], in_use: float | None) -> list[str]:

@@ -15,6 +15,7 @@ _INFER = {
 _RANK = {
     "fusion": "in the order of the fusion; no model is asked",
     "listwise": "{model} chooses among the first {listed}",
+    "whole": "{model} chooses among all labels",
     "pointwise": "{model} is asked yes or no of each of the first {listed}",
 }
 

@@ -16,7 +16,7 @@ from labelmill.prompts.card import TaskCard
 from labelmill.prompts.compiled import PromptState, StageName
 
 InferKind = Literal["windows", "lm", "both"]
-RankKind = Literal["fusion", "listwise", "pointwise"]
+RankKind = Literal["fusion", "listwise", "pointwise", "whole"]
 ScorerName = Literal["late", "overlap", "competition"]
 
 _LIKELY = 0.5
@@ -48,7 +48,7 @@ class ProgramSpec(BaseModel):
         task: The wording.
         prompts: What an optimiser made of the wording, for the stages that it changed.
         candidates: Labels kept per document, and stored as its ranking.
-        listed: Candidates that a model is shown, the best of the fusion.
+        listed: Candidates that a model is shown, the best of the fusion; whole Rank shows every label.
         top_k: Size of the final set at most.
         threshold: Least score of a label of the final set. None: as the decision says; without one 0.5 with pointwise
             Rank, no threshold otherwise.
@@ -99,8 +99,14 @@ class ProgramSpec(BaseModel):
         return _LIKELY if self.threshold is None and self.rank == "pointwise" else self.threshold
 
     def described(self) -> dict[str, Any]:
-        """Give plain values to store with a run: all but the texts of gold documents, of which the number is kept."""
+        """Give plain values to store with a run: all but the texts of gold documents, of which the number is kept.
+
+        Of a pool of demonstrations nothing is kept; the few that every document is shown are.
+        """
         values = self.model_dump(mode="json")
+        for state in values["prompts"].values():
+            if state["nearest"]:
+                state |= {"demonstrations": [], "sources": []}
         return values | {"examples": len(self.examples)}
 
     @model_validator(mode="after")

@@ -11,7 +11,6 @@ from labelmill.corpus import chunk
 from labelmill.errors import ModelRejected
 from labelmill.models.client import ChatModel
 from labelmill.models.judging import judge
-from labelmill.pipelines.assemble import make_rank
 from labelmill.pipelines.connection import Connection
 from labelmill.pipelines.gold import GoldCorpus
 from labelmill.pipelines.loop import run_to_end
@@ -58,8 +57,9 @@ async def _ask(
     connection: Connection, spec: ProgramSpec, suspects: Mapping[str, Sequence[Suspect]], texts: Mapping[str, str]
 ) -> dict[tuple[str, str], float]:
     """Ask about all documents, some at once; those that the model rejects are left out."""
-    rank = make_rank(spec) if spec.rank == "pointwise" else PointwiseRank(spec.task)
-    assert isinstance(rank, PointwiseRank)
+    rank = PointwiseRank(spec.task)
+    if spec.rank == "pointwise" and "rank" in spec.prompts:
+        spec.prompts["rank"].apply(rank.predict)
     turns = asyncio.Semaphore(_DOCUMENTS_AT_ONCE)
     answers: dict[tuple[str, str], float] = {}
     async with connection.open() as model:

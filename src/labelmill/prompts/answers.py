@@ -9,6 +9,7 @@ import orjson
 from dspy.utils.exceptions import AdapterParseError
 
 from labelmill.prompts.adapter import ADAPTER
+from labelmill.prompts.numbers import Bounded
 
 CUT = "the answer was cut at its maximum length"
 """What `repair` is told of an answer that ended at its maximum length; it then asks for a shorter one."""
@@ -61,6 +62,8 @@ def _is_plainly(value: Any, annotation: Any) -> bool:
     (kind,) = get_args(annotation)
     if kind is str:
         return all(type(item) is str for item in value)
+    if isinstance(kind, type) and issubclass(kind, Bounded):
+        return all(type(item) is int and 1 <= item <= kind.most for item in value)
     if get_origin(kind) is not Literal:
         return False
     allowed = get_args(kind)

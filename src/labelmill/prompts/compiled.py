@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from labelmill.errors import TaskError
 from labelmill.keys import content_key
@@ -27,13 +27,24 @@ class PromptState(BaseModel):
         instructions: The task in words, as the model is told.
         demonstrations: Worked examples in order, each a value for every field of the prompt: ``text`` and ``phrases``
             for Infer; ``text``, ``candidates`` (one a line, numbered) and ``chosen`` for listwise Rank; ``text``,
-            ``candidate`` and ``applies`` for pointwise Rank.
+            ``candidate`` and ``applies`` for pointwise Rank; ``text`` and ``chosen``, ids of labels, for whole Rank.
+        nearest: How many of them a document is shown, those that are nearest to it; 0 for all, whatever the document.
+        sources: With `nearest`, for each demonstration the keys (`labelmill.keys.text_key`) of all pieces of the
+            document that it was made of: no document is shown itself.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     instructions: str
     demonstrations: tuple[Mapping[str, Value], ...] = ()
+    nearest: int = Field(default=0, ge=0)
+    sources: tuple[tuple[str, ...], ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> PromptState:
+        if self.nearest and len(self.sources) != len(self.demonstrations):
+            raise ValueError(f"{len(self.sources)} sources of {len(self.demonstrations)} demonstrations")
+        return self
 
     @property
     def key(self) -> str:
@@ -52,7 +63,7 @@ class PromptState(BaseModel):
         )
 
     def apply(self, predict: dspy.Predict) -> None:
-        """Give a predictor this state, in place.
+        """Give a predictor this state, in place; without demonstrations, where each document is shown its own.
 
         Raises:
             TaskError: A demonstration has a field that the signature does not have.
@@ -71,7 +82,7 @@ class PromptState(BaseModel):
         predict.signature = signature.with_instructions(f"\n{self.instructions}")
         predict.demos = [
             dspy.Example({name: _plain(value) for name, value in demo.items()}).with_inputs(*signature.input_fields)
-            for demo in self.demonstrations
+            for demo in (() if self.nearest else self.demonstrations)
         ]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dspy
@@ -34,6 +34,7 @@ def render(
     max_tokens: int,
     adapter: dspy.Adapter = ADAPTER,
     signature: type[dspy.Signature] | None = None,
+    demos: Sequence[dspy.Example] | None = None,
     **extra: Any,
 ) -> dict[str, Any]:
     """Render one request body for ``/v1/chat/completions``.
@@ -48,13 +49,14 @@ def render(
         max_tokens: Length of the answer at most.
         adapter: How the program speaks to the model. Only one for JSON asks for a schema.
         signature: The signature to ask under, where it is not the predictor's.
+        demos: The demonstrations to show, where they are not the predictor's.
         extra: More fields of the body, ``logprobs`` for example, in DSPy's order: ``seed``, ``stop``, ``logprobs``,
             ``top_logprobs``.
     """
     signature = predict.signature if signature is None else signature
     body = {
         "model": model,
-        "messages": _messages(adapter, signature, predict.demos, inputs),
+        "messages": _messages(adapter, signature, predict.demos if demos is None else list(demos), inputs),
         "max_tokens": max_tokens,
         "temperature": 0.0,
         **extra,

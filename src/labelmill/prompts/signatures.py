@@ -1,4 +1,4 @@
-"""DSPy signatures of Infer and of both kinds of Rank, worded by the task card."""
+"""DSPy signatures of Infer and of every kind of Rank, worded by the task card."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Literal
 import dspy
 
 from labelmill.prompts.card import TaskCard
+from labelmill.prompts.numbers import numbers_to
 
 PROMPT_VERSION = 1
 """Raised whenever the wording below changes; part of the key of every stored answer."""
@@ -84,6 +85,36 @@ def pointwise_signature(card: TaskCard) -> type[dspy.Signature]:
     return signature
 
 
+def whole_signature(card: TaskCard, names: Sequence[str]) -> type[dspy.Signature]:
+    """Make the signature of whole Rank: a text in, out of all labels the numbers of those that apply.
+
+    The labels stand in the description of the answer: before the demonstrations and the document, so that every request
+    begins alike, and apart from the instructions, so that no optimiser rewrites them.
+    """
+    instructions = "\n".join(
+        [
+            f"Read {card.document} and the numbered labels. Each label is {card.label}, or it does not apply.",
+            "Answer with the numbers of the labels that apply, the best first, each once.",
+            "Leave out every label that the text does not support. Answer with an empty list if none applies.",
+            *card.guidance,
+        ]
+    )
+    numbers: Any = list[numbers_to(len(names))]  # type: ignore[misc]
+    described = f"{WHOLE_LIST}\n{number_candidates(names)}"
+    signature: type[dspy.Signature] = dspy.Signature(
+        {
+            "text": (str, dspy.InputField(desc=card.document)),
+            "chosen": (numbers, dspy.OutputField(desc=described)),
+        },
+        instructions,
+    )
+    return signature
+
+
+WHOLE_LIST = "numbers of the labels that apply, the best first; the labels are:"
+"""What stands before the labels."""
+
+
 def infer_demonstrations(card: TaskCard) -> list[dspy.Example]:
     """Turn the card's examples into demonstrations of Infer."""
     return [
@@ -129,6 +160,22 @@ def pointwise_demonstrations(card: TaskCard) -> list[dspy.Example]:
             for name, applies in (pair if place % 2 == 0 else pair[::-1])
         ]
     return shown
+
+
+def whole_demonstrations(card: TaskCard, names: Sequence[str]) -> list[dspy.Example]:
+    """Turn the card's examples into demonstrations of whole Rank; those with no label of this name are left out.
+
+    Args:
+        card: The wording, with its examples.
+        names: Of all labels, in order; of two with one name the first is meant.
+    """
+    place = {one_line(name): number for number, name in reversed(list(enumerate(names, start=1)))}
+    chosen = [[place[one_line(name)] for name in each.labels if one_line(name) in place] for each in card.examples]
+    return [
+        dspy.Example(text=example.text, chosen=numbers).with_inputs("text")
+        for example, numbers in zip(card.examples, chosen, strict=True)
+        if numbers
+    ]
 
 
 def number_candidates(names: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import marshal
 import secrets
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,9 @@ _SAMPLES = (_LOUD, "", " \n")
 
 _KEPT = 256
 
+_Rendered = Callable[..., bytes]
+"""Renders a request from inputs, and the demonstrations for them where they have their own."""
+
 
 class Template:
     """The request of one program to one model, with the inputs left open.
@@ -42,7 +45,7 @@ class Template:
     b'{"model":"my-model","messages":[...
     """
 
-    def __init__(self, predict: dspy.Predict, rendered: Callable[[Mapping[str, Any]], bytes]) -> None:
+    def __init__(self, predict: dspy.Predict, rendered: _Rendered) -> None:
         """Take the predictor, and what renders a request from its present state; use `of`."""
         self.predict = predict
         self._rendered = rendered
@@ -71,19 +74,25 @@ class Template:
             extra: More fields of the body, as for `render`.
         """
 
-        def rendered(inputs: Mapping[str, Any]) -> bytes:
+        def rendered(inputs: Mapping[str, Any], demos: Sequence[dspy.Example] | None = None) -> bytes:
             signature = narrow(predict.signature) if narrow else predict.signature
-            body = render(predict, model, inputs, max_tokens=max_tokens, adapter=adapter, signature=signature, **extra)
-            return encode(body)
+            asked = {"max_tokens": max_tokens, "adapter": adapter, "signature": signature, "demos": demos}
+            return encode(render(predict, model, inputs, **asked, **extra))
 
         return cls(predict, rendered)
 
-    def body(self, inputs: Mapping[str, str]) -> bytes:
+    def body(self, inputs: Mapping[str, str], demos: Sequence[dspy.Example] = ()) -> bytes:
         """Write the request for these inputs: the JSON that DSPy posts, byte for byte.
+
+        Args:
+            inputs: A value for every input field.
+            demos: Demonstrations for these inputs alone; such a request is rendered, which takes a millisecond or two.
 
         Raises:
             UnicodeEncodeError: An input holds one half of a surrogate pair. What reads documents has replaced those.
         """
+        if demos:
+            return self._rendered(inputs, demos)
         state = _state_of(self.predict)
         if state is None:
             return self._rendered(inputs)

@@ -67,7 +67,8 @@ class Competition:
         if not len(windows) or not len(candidates):
             return np.zeros((len(candidates), len(self.columns)))
         # Rounded, so that noise in the last bits of a product decides no rank.
-        cosines = np.round(self._dense.similarities(windows, candidates).astype(np.float64), _DIGITS)
+        exact: NDArray[np.float64] = self._dense.similarities(windows, candidates).astype(np.float64)
+        cosines = exact.round(_DIGITS)
         best = cosines.argmax(axis=1)
         return np.column_stack(
             [*_of_best_window(cosines, best, windows), *_of_margins(cosines, best), *_of_all_windows(cosines)]

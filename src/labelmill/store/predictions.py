@@ -30,7 +30,9 @@ _READ = (
     "WITH wanted AS (SELECT unnest($places::INTEGER[]) AS place, unnest($runs::VARCHAR[]) AS run, "
     "unnest($documents::VARCHAR[]) AS document), "
     "found AS (SELECT place, label, retrieval_rank, retrieval_score, evidence, len(evidence) AS hits "
-    "FROM predictions JOIN wanted USING (run, document) WHERE batch IN (SELECT unnest($batches::UINTEGER[]))), "
+    "FROM predictions JOIN wanted USING (run, document) WHERE batch IN (SELECT unnest($batches::UINTEGER[])) "
+    # What a model named and Retrieve did not find is no candidate of the next run.
+    "AND retrieval_rank > 0), "
     # A label without evidence needs a row too.
     "flat AS (SELECT * EXCLUDE evidence, unnest(CASE WHEN hits = 0 THEN "
     "[{'lane': '', 'rank': 0, 'score': 0, 'query': ''}] ELSE evidence END) AS hit FROM found) "

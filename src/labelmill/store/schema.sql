@@ -97,7 +97,7 @@ CREATE TABLE IF NOT EXISTS predictions (
   rank            INTEGER NOT NULL,
   score           DOUBLE NOT NULL,
   selected        BOOLEAN NOT NULL,
-  retrieval_rank  INTEGER NOT NULL,   -- before Rank
+  retrieval_rank  INTEGER NOT NULL,   -- before Rank; 0 where a model named what Retrieve did not find
   retrieval_score DOUBLE NOT NULL,    -- the fused score, before Rank
   evidence        STRUCT(lane VARCHAR, rank INTEGER, score FLOAT, query VARCHAR)[] NOT NULL,
   batch           UINTEGER NOT NULL

@@ -27,9 +27,9 @@ _PHRASES = (
 )
 
 
-Standing = tuple[int, int, bool, str]
-"""Final rank, rank before the Rank stage, whether in the final set, and the query that hit the label in the lane where
-it stands best; empty where the text itself did."""
+Standing = tuple[int, int | None, bool, str]
+"""Final rank; rank before the Rank stage, None where a model named what Retrieve did not find; whether in the final
+set; and the query that hit the label in the lane where it stands best, empty where the text itself did."""
 
 
 def read_program(store: Store, run: str) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def read_standings(store: Store, run: str, pairs: Sequence[tuple[str, str]]) -> 
     with store.errors():
         rows = store.connection.execute(_STANDINGS, given).fetchall()
     for place, rank, retrieval_rank, selected, query in rows:
-        found[place] = rank, retrieval_rank, selected, query
+        found[place] = rank, retrieval_rank or None, selected, query
     return found
 
 

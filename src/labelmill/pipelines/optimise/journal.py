@@ -31,6 +31,7 @@ class Entry:
         requests: Sent for it, a repair included.
         prompt_tokens: Tokens read.
         completion_tokens: Tokens written.
+        cached_tokens: Of those read, out of the server's prefix cache.
     """
 
     key: str
@@ -40,6 +41,7 @@ class Entry:
     requests: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
 
 
 class Journal:

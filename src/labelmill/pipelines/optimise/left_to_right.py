@@ -5,19 +5,21 @@ First Infer, for the recall of what is retrieved with its phrases; then, with th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import cast
 
+import dspy
+
 from labelmill.models.client import ChatModel
 from labelmill.pipelines.connection import Connection
 from labelmill.pipelines.infer import Infer
 from labelmill.pipelines.loop import run_to_end
 from labelmill.pipelines.optimise.cases import Case, Parts, make_cases
-from labelmill.pipelines.optimise.examples import infer_examples, rank_examples
+from labelmill.pipelines.optimise.examples import infer_examples, pool_of, rank_examples
 from labelmill.pipelines.optimise.feedback import explain_infer, explain_rank
 from labelmill.pipelines.optimise.figures import OnOptimise, Optimised, StageFigures
 from labelmill.pipelines.optimise.journal import Journal
@@ -27,11 +29,10 @@ from labelmill.pipelines.optimise.optimisers import PromptOptimiser, find_optimi
 from labelmill.pipelines.optimise.respondent import respondents
 from labelmill.pipelines.optimise.silence import silence
 from labelmill.pipelines.optimise.spending import Allowance, Lease, Purse, Stopped
-from labelmill.pipelines.optimise.stages import Bench, InferModule, RankModule
+from labelmill.pipelines.optimise.stages import Bench, InferModule, RankModule, StageModule
 from labelmill.pipelines.optimise.trying import BUDGET, Means, Stage, Trying, ask_all
-from labelmill.pipelines.pointwise import PointwiseRank
-from labelmill.pipelines.program import Program
-from labelmill.pipelines.rank import Rank
+from labelmill.pipelines.program import Program, RankStage
+from labelmill.pipelines.whole import by_id
 from labelmill.prompts.compiled import PromptState, StageName
 from labelmill.records import Document
 
@@ -57,6 +58,7 @@ def optimise(
     teacher: Model | None = None,
     optimiser: str | PromptOptimiser = "bootstrap",
     budget: Allowance = Allowance(),  # noqa: B008 - frozen
+    stages: Collection[StageName] = ("infer", "rank"),
     seed: int = 0,
     journal: str | Path | None = None,
     on_progress: OnOptimise = lambda _: None,
@@ -72,8 +74,9 @@ def optimise(
         gold: Documents with gold labels; those without one of the taxonomy are left out.
         student: The model that will answer in the end.
         teacher: One that shows how and writes instructions; the student itself, where there is none.
-        optimiser: ``labeled``, ``bootstrap``, ``mipro`` or ``gepa``, or any of the protocol.
+        optimiser: ``labeled``, ``bootstrap``, ``mipro``, ``gepa`` or ``nearest``, or any of the protocol.
         budget: The most that it may cost; at its end, the best prompt so far is weighed as at any other.
+        stages: Those whose prompts are optimised, if they ask a model; the others are asked as they are.
         seed: Of everything that is drawn.
         journal: A file for every answer; after a kill, the same call asks a model nothing that is in it.
         on_progress: Told after every document, from any thread, one call at a time.
@@ -95,7 +98,7 @@ def optimise(
         pupil, master = stack.enter_context(respondents(first, second, book, purse))
         threads = min(first.concurrency, _MOST_AT_ONCE)
         means = Means(chosen, pupil, master, purse, seed, threads, on_progress)
-        return _left_to_right(program, parts, book, means)
+        return _left_to_right(program, stages, parts, book, means)
 
 
 def _connect(model: Model, resources: ExitStack) -> Connection:
@@ -104,22 +107,25 @@ def _connect(model: Model, resources: ExitStack) -> Connection:
     return run_to_end(lambda: Connection.find(model, resources))
 
 
-def _left_to_right(program: Program, parts: Parts, journal: Journal, means: Means) -> Optimised:
+def _left_to_right(
+    program: Program, stages: Collection[StageName], parts: Parts, journal: Journal, means: Means
+) -> Optimised:
     """Optimise Infer, and then Rank with what became of it."""
     prompts: dict[StageName, PromptState] = dict(program.spec.prompts)
     figures: list[StageFigures] = []
-    if program.infer is not None:
+    if program.infer is not None and "infer" in stages:
         module = InferModule(program.infer, Bench(program, journal))
         found, state = Trying(_infer_stage(module, parts), means).run()
         figures.append(found)
         if state is not None:
+            state = _with_all(module, state, infer_examples(module.bench, parts.all))
             prompts["infer"] = state
             program = replace(program, infer=cast("Infer", module.with_state(state).stage))
-    if program.rank is not None:
+    if program.rank is not None and "rank" in stages:
         found, state = _optimise_rank(program, program.rank, Bench(program, journal), parts, means)
         figures.append(found)
         if state is not None:
-            prompts["rank"] = state
+            prompts["rank"] = by_id(state, program.taxonomy.labels) if program.ranks_all else state
     return Optimised(prompts, tuple(figures), means.purse.spent("student"), means.purse.spent("teacher"))
 
 
@@ -140,7 +146,7 @@ def _infer_stage(module: InferModule, parts: Parts) -> Stage:
 
 
 def _optimise_rank(
-    program: Program, rank: Rank | PointwiseRank, bench: Bench, parts: Parts, means: Means
+    program: Program, rank: RankStage, bench: Bench, parts: Parts, means: Means
 ) -> tuple[StageFigures, PromptState | None]:
     measure = Measure.of("rp", min(RANK_DEPTH, program.spec.candidates), len(program.taxonomy))
     try:
@@ -154,7 +160,14 @@ def _optimise_rank(
     bench.cases = {case.document: case for case in parts.all}
     explain = partial(explain_rank, program.taxonomy, depth=measure.depth)
     examples = rank_examples(bench, parts.train)
-    return Trying(Stage("rank", RankModule(rank, bench), parts, examples, measure, explain, 1.0), means).run()
+    module = RankModule(rank, bench)
+    found, state = Trying(Stage("rank", module, parts, examples, measure, explain, 1.0), means).run()
+    return found, state and _with_all(module, state, rank_examples(bench, parts.all))
+
+
+def _with_all(module: StageModule, state: PromptState, examples: Sequence[dspy.Example]) -> PromptState:
+    """Let a pool that has proved itself be of all gold documents: the more of them, the nearer the nearest."""
+    return pool_of(module.with_state(state), examples, state.nearest) if state.nearest else state
 
 
 def _with_candidates(program: Program, parts: Parts, bench: Bench, means: Means, lease: Lease) -> Parts:

@@ -10,6 +10,7 @@ from typing import Protocol, cast
 import dspy
 
 from labelmill.errors import InputError, MissingExtraError
+from labelmill.pipelines.optimise.examples import pool_of
 from labelmill.pipelines.optimise.language_model import RespondentLM
 from labelmill.pipelines.optimise.metric import Judge
 from labelmill.pipelines.optimise.stages import StageModule
@@ -193,11 +194,30 @@ class Gepa:
         return cast("StageModule", made)
 
 
-OPTIMISERS: dict[str, type[Labeled | Bootstrap | Mipro | Gepa]] = {
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """For each document the gold documents nearest to it as demonstrations, as `dspy.KNNFewShot` (arXiv 2309.10954).
+
+    It tries one prompt and asks no teacher. `pool_of` has what is kept of it.
+
+    Attributes:
+        demonstrations: How many a document is shown.
+    """
+
+    demonstrations: int = 4
+    name: str = "nearest"
+
+    def compile(self, module: StageModule, gold: Gold) -> StageModule:
+        """Make the pool."""
+        return module.with_state(pool_of(module, gold.train, self.demonstrations))
+
+
+OPTIMISERS: dict[str, type[Labeled | Bootstrap | Mipro | Gepa | Nearest]] = {
     "labeled": Labeled,
     "bootstrap": Bootstrap,
     "mipro": Mipro,
     "gepa": Gepa,
+    "nearest": Nearest,
 }
 """By what a user calls them."""
 

@@ -129,6 +129,7 @@ class Respondent:
             requests=cost.requests,
             prompt_tokens=cost.prompt_tokens,
             completion_tokens=cost.completion_tokens,
+            cached_tokens=cost.cached_tokens,
         )
 
     async def _complete(self, key: str, body: bytes) -> Entry:
@@ -143,6 +144,7 @@ class Respondent:
             requests=answer.attempts,
             prompt_tokens=answer.prompt_tokens,
             completion_tokens=answer.completion_tokens,
+            cached_tokens=answer.cached_tokens,
         )
 
 

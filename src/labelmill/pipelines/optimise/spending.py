@@ -35,6 +35,13 @@ class Allowance:
             _share(self.tokens, spent.tokens, share, held_back.tokens),
         )
 
+    def left(self, spent: Usage) -> Allowance:
+        """Give what is left of it."""
+        return Allowance(
+            None if self.calls is None else max(0, self.calls - spent.calls),
+            None if self.tokens is None else max(0, self.tokens - spent.tokens),
+        )
+
     def is_spent(self, spent: Usage) -> bool:
         """Tell whether nothing is left."""
         return (self.calls is not None and spent.calls >= self.calls) or (

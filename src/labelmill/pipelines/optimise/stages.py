@@ -12,14 +12,15 @@ import dspy
 from labelmill.errors import ModelRejected
 from labelmill.pipelines.decide import decide
 from labelmill.pipelines.infer import Infer
+from labelmill.pipelines.nearest import state_of, take
 from labelmill.pipelines.optimise.cases import Case
 from labelmill.pipelines.optimise.journal import Entry, Journal
 from labelmill.pipelines.optimise.language_model import RespondentLM
 from labelmill.pipelines.optimise.respondent import Respondent
 from labelmill.pipelines.pointwise import PointwiseRank, merge_probabilities
-from labelmill.pipelines.program import Program, merge_rankings
+from labelmill.pipelines.program import Program, RankStage, merge_rankings
 from labelmill.pipelines.questions import Question, Questions
-from labelmill.pipelines.rank import Rank
+from labelmill.pipelines.whole import WholeRank, join
 from labelmill.prompts.compiled import PromptState
 from labelmill.prompts.signatures import number_candidates, one_line
 from labelmill.records import Candidate
@@ -76,7 +77,7 @@ class StageModule(dspy.Module):
             right, for demonstrations.
     """
 
-    def __init__(self, stage: Infer | Rank | PointwiseRank, bench: Bench) -> None:
+    def __init__(self, stage: Infer | RankStage, bench: Bench) -> None:
         """Take the stage."""
         super().__init__()
         self.stage = stage
@@ -86,12 +87,12 @@ class StageModule(dspy.Module):
     @property
     def state(self) -> PromptState:
         """The prompt as it is now."""
-        return PromptState.of(self.stage.predict)
+        return state_of(self.stage)
 
     def with_state(self, state: PromptState) -> StageModule:
         """Copy the module, with another prompt."""
         copied = cast("StageModule", self.deepcopy())
-        state.apply(copied.stage.predict)
+        take(copied.stage, state, self.bench.program.embedder)
         return copied
 
     def forward(self, document: str) -> dspy.Prediction:
@@ -150,38 +151,42 @@ class InferModule(StageModule):
 
 
 class RankModule(StageModule):
-    """Rank of either kind, judged by the order that it gives to the candidates of the case."""
+    """Rank of any kind, judged by the order that it gives to the candidates of the case."""
 
     def _questions(self, case: Case, respondent: Respondent) -> list[Question]:
-        if not case.candidates:
+        if not self._is_asked(case):
             return []
-        program = replace(self.bench.program, infer=None, rank=cast("Rank | PointwiseRank", self.stage))
+        program = replace(self.bench.program, infer=None, rank=cast("RankStage", self.stage))
         questions = Questions(program, respondent.model, respondent.identity)
         names = program.names(case.candidates)
         return [questions.rank(piece, names) for piece in case.pieces]
 
+    def _is_asked(self, case: Case) -> bool:
+        """Say whether there is something to choose from."""
+        return bool(case.candidates) or isinstance(self.stage, WholeRank)
+
     def _show(self, case: Case, answers: Sequence[list[Any]]) -> None:
         names = self.bench.program.names(case.candidates)
-        for piece, answer in zip(case.pieces, answers, strict=bool(case.candidates)):
+        for piece, answer in zip(case.pieces, answers, strict=self._is_asked(case)):
             if isinstance(self.stage, PointwiseRank):
                 for place, applies in (_doubtful if self.shows_mistakes else _right)(case, answer):
                     inputs = {"text": piece, "candidate": one_line(names[place])}
                     self._trace(inputs, {"applies": applies})
             else:
-                inputs = {"text": piece, "candidates": number_candidates(names)}
-                self._trace(inputs, {"chosen": [index + 1 for index in answer]})
+                listed = {} if isinstance(self.stage, WholeRank) else {"candidates": number_candidates(names)}
+                self._trace({"text": piece} | listed, {"chosen": [index + 1 for index in answer]})
 
     def _finish(self, case: Case, answers: Sequence[list[Any]]) -> dict[str, Any]:
-        program = self.bench.program
+        program, candidates = self.bench.program, list(case.candidates)
         answered: dict[str, Any] = {"chosen": None}
         if answers and isinstance(self.stage, PointwiseRank):
             answered["probabilities"] = merge_probabilities(answers)
         elif answers:
             answered["chosen"] = merge_rankings(answers)
-        made = decide(
-            program.taxonomy, case.candidates, **answered, top_k=program.spec.top_k, threshold=program.spec.cut
-        )
-        ranked = [case.candidates[prediction.retrieval_rank - 1].label for prediction in made]
+        if answers and isinstance(self.stage, WholeRank):
+            candidates, answered["chosen"] = join(candidates, answered["chosen"])
+        made = decide(program.taxonomy, candidates, **answered, top_k=program.spec.top_k, threshold=program.spec.cut)
+        ranked = [program.taxonomy.position(prediction.label) for prediction in made]
         chosen = [label for label, prediction in zip(ranked, made, strict=True) if prediction.selected]
         return {"ranking": ranked, "chosen": chosen}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from labelmill.errors import ModelError
@@ -13,8 +14,25 @@ from labelmill.pipelines.optimise.journal import Entry, Journal
 from labelmill.pipelines.program import Program
 from labelmill.pipelines.questions import Cost, Question, Questions
 from labelmill.records import Failure
+from labelmill.store import StageResult
 
 _BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a model said of documents.
+
+    Attributes:
+        answers: For each document the answers to its questions, or None where one has no answer.
+        spent: What was asked now.
+        used: What all the answers cost, whenever they were given: the same after a kill.
+    """
+
+    answers: list[list[Any] | None]
+    spent: Cost
+    used: Cost
+
 
 Ask = Callable[[Questions, int], list[Question]]
 """Makes the questions about one document, by its place."""
@@ -27,7 +45,7 @@ def ask_about(
     documents: int,
     ask: Ask,
     on_asked: Callable[[int, int], None] = lambda *_: None,
-) -> tuple[list[list[Any] | None], Cost]:
+) -> Asked:
     """Ask a model about documents, all answers to questions about one together.
 
     Args:
@@ -38,13 +56,10 @@ def ask_about(
         ask: Makes the questions.
         on_asked: Told how many documents are done, and of how many.
 
-    Returns:
-        For each document the answers to its questions, or None where one has no answer; and what was spent.
-
     Raises:
         ModelError: There is no model, or it does not answer.
     """
-    spent = Cost()
+    spent, used = Cost(), dict[str, Entry]()
 
     def known(keys: Iterable[str]) -> Mapping[str, list[Any]]:
         entries = ((key, journal.get(key)) for key in keys)
@@ -61,13 +76,36 @@ def ask_about(
                 batch = [ask(questions, place) for place in range(start, min(start + _BATCH, documents))]
                 answered = await answering.answer([question for some in batch for question in some], start)
                 for stage in answered.stages:
-                    journal.put(Entry(stage.key, stage.stage, stage.output))
+                    journal.put(_entry(stage))
                 answering.stored(answered.stages)
+                used.update({key: entry for key in answered.outputs if (entry := journal.get(key))})
                 found += [_answers(answered.outputs, some) for some in batch]
                 on_asked(start + len(batch), documents)
         return found
 
-    return run_to_end(go), spent
+    answers = run_to_end(go)
+    return Asked(answers, spent, _cost(used.values()))
+
+
+def _entry(stage: StageResult) -> Entry:
+    """Write an answer as the journal has it."""
+    return Entry(
+        stage.key,
+        stage.stage,
+        stage.output,
+        requests=stage.attempts,
+        prompt_tokens=stage.prompt_tokens,
+        completion_tokens=stage.completion_tokens,
+        cached_tokens=stage.cached_tokens,
+    )
+
+
+def _cost(entries: Iterable[Entry]) -> Cost:
+    """Add up what answers cost."""
+    cost = Cost()
+    for each in entries:
+        cost.add(Cost(each.requests, each.prompt_tokens, each.cached_tokens, each.completion_tokens))
+    return cost
 
 
 def _answers(outputs: Mapping[str, list[Any] | Failure], questions: Sequence[Question]) -> list[Any] | None:

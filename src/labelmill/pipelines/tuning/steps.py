@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from labelmill.corpus import chunk
 from labelmill.eval.calibration import expected_calibration_error
+from labelmill.keys import text_key
 from labelmill.learning.calibrating import fit_calibration
 from labelmill.learning.deciding import fit_decision
 from labelmill.learning.fusing import FusionFit, fit_fusion
@@ -21,20 +20,23 @@ from labelmill.models.embedders import MemoEmbedder
 from labelmill.pipelines.assemble import assemble, lane_weights
 from labelmill.pipelines.connection import Connection
 from labelmill.pipelines.optimise import optimise
-from labelmill.pipelines.optimise.figures import OptimiseProgress
+from labelmill.pipelines.optimise.figures import Optimised, OptimiseProgress
 from labelmill.pipelines.optimise.journal import Journal
 from labelmill.pipelines.optimise.spending import Allowance
 from labelmill.pipelines.program import Program
 from labelmill.pipelines.program_file import ProgramFile, TaxonomyVersion
-from labelmill.pipelines.questions import Cost, Question, Questions
-from labelmill.pipelines.spec import LabelledText, ProgramSpec, remake
-from labelmill.pipelines.tuning.asking import Ask, ask_about
+from labelmill.pipelines.questions import Question, Questions
+from labelmill.pipelines.spec import LabelledText, ProgramSpec, RankKind, remake
+from labelmill.pipelines.tuning.asking import Ask, Asked, ask_about
 from labelmill.pipelines.tuning.choosing import choose
 from labelmill.pipelines.tuning.figures import by_rank, precisions, ranked_precisions
 from labelmill.pipelines.tuning.gathering import Gathered, GoldSet, gather
+from labelmill.pipelines.tuning.kinds import Tried, choose_kind
 from labelmill.pipelines.tuning.parts import INFER, TAUGHT, parts_of, without
 from labelmill.pipelines.tuning.progress import OnTune, TuneProgress
+from labelmill.pipelines.tuning.prompting import Prompts, optimise_kinds
 from labelmill.pipelines.tuning.ranking import Ranked, keep_best, resort, weigh_answers
+from labelmill.prompts.compiled import StageName
 from labelmill.records import Document
 from labelmill.retrievers.base import TokenEmbedder
 from labelmill.retrievers.index import Progress
@@ -45,8 +47,6 @@ ALSO = {("descriptions", "windows"): 1.0}
 
 _MOST_EXAMPLES = 5000
 
-_WORTH_ASKING = 0.999
-"""Of the log loss without Rank's answers, what it must fall below with them: less would be noise, and costs tokens."""
 _ECE_DEPTH = 10
 _FREQUENT = "frequent"
 
@@ -71,8 +71,9 @@ class Steps:
         self._seed = seed
         self._building = building
         self._told = on_progress
-        self._spent: dict[str, Cost] = {}
+        self._asked: dict[str, Asked] = {}
         self._parts: list[int] = []
+        self._folds: dict[str, frozenset[int]] = {}
         self.figures: dict[str, Any] = {}
 
     def optimise(
@@ -82,33 +83,37 @@ class Steps:
         teacher: str | ChatModel | None,
         optimiser: str,
         allowance: Allowance,
-    ) -> ProgramSpec:
-        """Optimise the prompts of the stages that ask a model."""
+        kinds: Sequence[RankKind],
+    ) -> Prompts:
+        """Optimise the prompts of the stages that ask a model, of Rank for each kind."""
 
         def told(state: OptimiseProgress) -> None:
             best = "" if state.best is None else f"best {state.best:.3f}"
             self._told(TuneProgress(f"optimising the prompt of {state.stage}", state.trials, detail=best))
 
-        done = optimise(
-            self._assemble(spec),
-            documents,
-            student=self._connection,
-            teacher=teacher,
-            optimiser=optimiser,
-            budget=allowance,
-            seed=self._seed,
-            journal=self._journal,
-            on_progress=told,
-        )
-        self.figures["prompts"] = done.as_dict()
-        return spec.model_copy(update={"prompts": done.prompts})
+        def optimise_stages(own: ProgramSpec, stages: Sequence[StageName], limit: Allowance) -> Optimised:
+            return optimise(
+                self._assemble(own),
+                documents,
+                student=self._connection,
+                teacher=teacher,
+                optimiser=optimiser,
+                budget=limit,
+                stages=stages,
+                seed=self._seed,
+                journal=self._journal,
+                on_progress=told,
+            )
+
+        prompts = optimise_kinds(spec, kinds, allowance, optimise_stages)
+        self.figures["prompts"] = prompts.figures
+        return prompts
 
     def gather_best(
         self, spec: ProgramSpec, documents: Sequence[Document], *, keep_all: bool
     ) -> tuple[Gathered, ProgramSpec]:
         """Gather the evidence for all that may be of use, and again without what is not."""
         usual = {f"{what}/{kind}": weight for (what, kind), weight in lane_weights(spec, self._taxonomy).items()}
-        documents = _not_shown(documents, spec)
         gold = GoldSet.of(spec, self._taxonomy, documents, seed=self._seed)
         spec = self._with_everything(spec, gold)
         program = self._assemble(spec, learning=True)
@@ -125,12 +130,12 @@ class Steps:
         if keep_all:
             return gathered, spec
         each = {name: seconds / len(gold) for name, seconds in gathered.seconds.items()}
-        asking = self._spent.get("infer", Cost()).seconds / len(gold)
+        asking = self._asked["infer"].spent.seconds / len(gold) if "infer" in self._asked else 0.0
         parts = parts_of(program, each, asking)
         out, trials = choose(
             gathered, parts, seed=self._seed, on_trial=lambda done, total: self._tell("choosing evidence", done, total)
         )
-        tokens = self._spent.get("infer", Cost()).tokens / len(gold)
+        tokens = self._asked["infer"].used.tokens / len(gold) if "infer" in self._asked else 0.0
         self.figures["trials"] = [
             trial.as_dict() | {"tokens": 0.0 if INFER in trial.without else tokens} for trial in trials
         ]
@@ -155,32 +160,45 @@ class Steps:
         }
         return fit
 
-    def rank(self, gathered: Gathered, fit: FusionFit, spec: ProgramSpec) -> tuple[Ranked, ProgramSpec]:
-        """Have the model rank the candidates of the fusion, where the program asks it, and keep it where that helps."""
+    def rank(
+        self, gathered: Gathered, fit: FusionFit, spec: ProgramSpec, kinds: Sequence[RankKind], prompts: Prompts
+    ) -> tuple[Ranked, ProgramSpec]:
+        """Have the model rank the candidates of the fusion in every way that is asked for; keep the best that helps."""
         examples = gathered.examples
         ranked = keep_best(gathered.pools, fit.log_odds, examples.correct, examples.groups, spec.candidates)
-        if spec.rank == "fusion":
-            return ranked, remake(spec, fusion=fit.fusion)
+        asking = [kind for kind in kinds if kind != "fusion"]
+        tried = [
+            self._try(
+                remake(spec, rank=kind, prompts=prompts.of(kind)),
+                ranked,
+                gathered.gold,
+                "rank" if len(asking) == 1 else f"rank {kind}",
+            )
+            for kind in asking
+        ]
+        kept, figures = choose_kind(tried, ranked, gathered.gold)
+        if figures:
+            best = min(figures, key=lambda each: (not each["kept"], each["log_losses"]["with rank"]))
+            self.figures["rank"] = best
+        if len(figures) > 1:
+            self.figures["ranks"] = figures
+        if kept is None:
+            return ranked, remake(spec, fusion=fit.fusion, rank="fusion")
+        return resort(kept.weighed.after), remake(kept.spec, fusion=fit.fusion, blend=kept.weighed.blend)
+
+    def _try(self, spec: ProgramSpec, ranked: Ranked, gold: GoldSet, stage: str) -> Tried:
+        """Ask one kind of Rank about the candidates, and learn what its answers weigh."""
         program = self._assemble(remake(spec, lanes={"bm25/text": 1.0}, scorers=(), examples=()))
         named = [program.names(candidates) for candidates in ranked.candidates]
 
         def questions(asked: Questions, place: int) -> list[Question]:
-            return [asked.rank(piece, named[place]) for piece in gathered.gold.pieces[place] if named[place]]
+            if not (named[place] or program.ranks_all):
+                return []
+            return [asked.rank(piece, named[place]) for piece in gold.pieces[place]]
 
-        answers = self._ask(program, "rank", len(gathered.gold), questions)
-        blend, log_odds, losses = weigh_answers(program, ranked, answers, gathered.gold.parts[ranked.groups])
-        kept = losses["with rank"] < _WORTH_ASKING * losses["without"]
-        again = replace(ranked, log_odds=log_odds)
-        self.figures["rank"] = {
-            "log_losses": losses,
-            "kept": kept,
-            "without": ranked_precisions(ranked, gathered.gold),
-            "with": ranked_precisions(again, gathered.gold),
-            "tokens": self._spent["rank"].tokens / len(gathered.gold),
-        }
-        if kept:
-            return resort(again), remake(spec, fusion=fit.fusion, blend=blend)
-        return ranked, remake(spec, fusion=fit.fusion, rank="fusion")
+        asked = self._ask(program, stage, len(gold), questions)
+        weighed = weigh_answers(program, ranked, asked.answers, gold.labels, gold.parts)
+        return Tried(spec, weighed, asked.used)
 
     def decide(
         self, gathered: Gathered, ranked: Ranked, spec: ProgramSpec, promise: Promise, delta: float | None
@@ -219,7 +237,8 @@ class Steps:
         prompts = {stage: prompt for stage, prompt in spec.prompts.items() if asking[stage]}
         spec = remake(spec, model=spec.model if spec.uses_model else "", prompts=prompts)
         self.figures["asked"] = {
-            stage: {"requests": cost.requests, "tokens": cost.tokens} for stage, cost in self._spent.items()
+            stage: {"requests": asked.spent.requests, "tokens": asked.spent.tokens}
+            for stage, asked in self._asked.items()
         }
         labels = TaxonomyVersion(
             key=self._taxonomy.key, labels=len(self._taxonomy), source=Path(self._taxonomy.source).name
@@ -246,6 +265,8 @@ class Steps:
         labels_of: dict[str, set[int]] = {}
         part_of: dict[str, int] = {}
         for pieces, labels, part in zip(gold.pieces, gold.labels, gold.parts.tolist(), strict=True):
+            for key in map(text_key, pieces):
+                self._folds[key] = self._folds.get(key, frozenset()) | {part}
             labels_of.setdefault(pieces[0], set()).update(labels)
             part_of[pieces[0]] = part
         self._parts = list(part_of.values())
@@ -273,12 +294,12 @@ class Steps:
         def questions(asked: Questions, place: int) -> list[Question]:
             return [asked.infer(piece) for piece in gold.pieces[place]]
 
-        answers = self._ask(program, "infer", len(gold), questions)
+        answers = self._ask(program, "infer", len(gold), questions).answers
         return [list(dict.fromkeys(str(phrase) for each in answer or () for phrase in each)) for answer in answers]
 
-    def _ask(self, program: Program, stage: str, documents: int, ask: Ask) -> list[list[Any] | None]:
+    def _ask(self, program: Program, stage: str, documents: int, ask: Ask) -> Asked:
         with Journal(self._journal) as journal:
-            answers, cost = ask_about(
+            asked = ask_about(
                 program,
                 self._connection,
                 journal,
@@ -286,25 +307,20 @@ class Steps:
                 ask,
                 lambda done, total: self._tell(f"asking {stage}", done, total),
             )
-        self._spent[stage] = cost
-        return answers
+        self._asked[stage] = asked
+        return asked
 
     def _assemble(self, spec: ProgramSpec, *, learning: bool = False) -> Program:
         loaded = [self._embedders[name] for name in spec.embedders]
-        held_out = self._parts if learning and spec.examples else None
         return assemble(
-            spec, self._taxonomy, embedders=loaded, progress=self._building, learning=learning, held_out=held_out
+            spec,
+            self._taxonomy,
+            embedders=loaded,
+            progress=self._building,
+            learning=learning,
+            held_out=self._parts if learning and spec.examples else None,
+            folds=self._folds,
         )
 
     def _tell(self, step: str, done: int = 0, total: int = 0) -> None:
         self._told(TuneProgress(step, done, total))
-
-
-def _not_shown(documents: Sequence[Document], spec: ProgramSpec) -> list[Document]:
-    """Leave out documents that a prompt shows with their labels: of these the model knows the answer."""
-    shown = {str(each.get("text", "")) for state in spec.prompts.values() for each in state.demonstrations}
-    return [
-        document
-        for document in documents
-        if not shown.intersection(chunk(document.text, spec.chunk_characters, spec.chunk_overlap))
-    ]

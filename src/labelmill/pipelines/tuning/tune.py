@@ -19,7 +19,9 @@ from labelmill.pipelines.loop import run_to_end
 from labelmill.pipelines.optimise.spending import Allowance
 from labelmill.pipelines.program_file import ProgramFile
 from labelmill.pipelines.spec import make_spec, remake
+from labelmill.pipelines.tuning.kinds import kinds_to_try
 from labelmill.pipelines.tuning.progress import OnTune
+from labelmill.pipelines.tuning.prompting import Prompts, not_shown
 from labelmill.pipelines.tuning.steps import Steps
 from labelmill.records import Document
 from labelmill.retrievers.base import Embedder
@@ -57,7 +59,8 @@ def tune(
             none at all, or none of the taxonomy, it is learned that everything is wrong for them.
         lm: The language model that will answer, as for `Labeler`.
         teacher: One that shows it how, for the optimiser.
-        optimiser: Of prompts: ``labeled``, ``bootstrap``, ``mipro``, ``gepa``; None leaves them as they are.
+        optimiser: Of prompts: ``labeled``, ``bootstrap``, ``mipro``, ``gepa``, ``nearest``; None leaves them as they
+            are.
         allowance: What optimising prompts may cost at most.
         embedders: As for `Labeler`.
         promise: What the final sets shall hold to.
@@ -67,21 +70,24 @@ def tune(
         journal: A file for the model's answers: after a kill, the same call asks none of them again.
         building: Told how far the building of an index is.
         on_progress: Told what is being done.
-        settings: Fields of `ProgramSpec`: ``infer``, ``rank``, ``task``, ``top_k``, ...
+        settings: Fields of `ProgramSpec`: ``infer``, ``rank``, ``task``, ``top_k``, ... With ``rank="auto"`` the gold
+            decides whether the model ranks candidates, all labels where they are few enough, or nothing.
 
     Raises:
         GoldError: The gold is too little, or no label of it resolves.
-        InputError: A setting is wrong, or the gold cannot show that the promise would be kept.
+        InputError: A setting is wrong, the taxonomy is too large for ``rank="whole"``, or the gold cannot show that the
+            promise would be kept.
         ModelError: A model does not answer; what it has answered is in the journal.
     """
     if delta is not None and not 0 < delta < 1:  # as `fit_decision` would say, after minutes
         raise InputError(f"delta={delta} is no error rate", remedy="Give a number between 0 and 1, such as 0.1.")
+    kinds = kinds_to_try(settings.pop("rank", "fusion"), len(taxonomy))
     with ExitStack() as resources:
         connection = run_to_end(lambda: Connection.find(lm, resources))
         loaded = [each if not isinstance(each, str) else load_embedder(each) for each in embedders]
         named = tuple(each if isinstance(each, str) else each.name for each in embedders)
         settings.setdefault("infer", "both" if connection.model else "windows")
-        spec = make_spec(model=connection.model, embedders=named, **settings)
+        spec = make_spec(model=connection.model, embedders=named, rank=kinds[0], **settings)
         if spec.candidates > spec.pool:
             spec = remake(spec, pool=2 * spec.candidates)
         steps = Steps(
@@ -93,9 +99,11 @@ def tune(
             building,
             on_progress,
         )
+        prompts = Prompts.given(spec, kinds)
         if spec.uses_model and optimiser:
-            spec = steps.optimise(spec, documents, teacher, optimiser, allowance)
-        gathered, spec = steps.gather_best(spec, documents, keep_all=keep_all)
+            prompts = steps.optimise(spec, documents, teacher, optimiser, allowance, kinds)
+        spec = remake(spec, prompts=prompts.of(kinds[0]))
+        gathered, spec = steps.gather_best(spec, not_shown(documents, spec, prompts.shown), keep_all=keep_all)
         fit = steps.fuse(gathered)
-        ranked, spec = steps.rank(gathered, fit, spec)
+        ranked, spec = steps.rank(gathered, fit, spec, kinds, prompts)
         return steps.finish(steps.decide(gathered, ranked, spec, promise, delta))
