@@ -1,4 +1,4 @@
-"""``labelmill taxonomy``: check a taxonomy, look into it, or fetch one to start with."""
+"""``labelmill taxonomy check|show|fetch``: what a file holds, and a taxonomy to start with."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import typer
 
 from labelmill.cli import options
 from labelmill.cli.console import Progress, put, put_json, say
+from labelmill.cli.taxonomy.group import app
 
 if TYPE_CHECKING:
     from labelmill.taxonomy import Match, Taxonomy
-
-app = typer.Typer(help="Check a taxonomy, look into it, or fetch one to start with.", no_args_is_help=True)
 
 File = Annotated[Path, typer.Argument(help="JSONL, CSV, TSV (each also .gz), text with one name a line, or SKOS.")]
 
