@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from labelmill.pipelines.labeler import Labeler
     from labelmill.pipelines.program_file import ProgramFile
     from labelmill.pipelines.tuning.tune import tune
+    from labelmill.pipelines.voting.functions import labeling_function
     from labelmill.prompts.card import TaskCard
     from labelmill.records import Candidate, Document, Failure, Label, LaneHit, Prediction
     from labelmill.taxonomy import Taxonomy
@@ -39,6 +40,7 @@ _HOMES = {
     "ProgramFile": "labelmill.pipelines.program_file",
     "TaskCard": "labelmill.prompts.card",
     "Taxonomy": "labelmill.taxonomy",
+    "labeling_function": "labelmill.pipelines.voting.functions",
     "tune": "labelmill.pipelines.tuning.tune",
 }
 
@@ -56,6 +58,7 @@ __all__ = [
     "TaskCard",
     "Taxonomy",
     "__version__",
+    "labeling_function",
     "tune",
 ]
 

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from labelmill.cli import compare, evaluation, label, models, plan, report, serve, status, taxonomy, tune
+from labelmill.cli import compare, evaluation, label, models, plan, report, serve, status, taxonomy, tune, votes
 from labelmill.cli.console import fail
 
 app = typer.Typer(
@@ -35,6 +35,7 @@ app.command("runs")(evaluation.runs)
 app.command("status")(status.status)
 app.add_typer(taxonomy.app, name="taxonomy")
 app.add_typer(models.app, name="models")
+app.add_typer(votes.app, name="votes")
 
 
 def _version(value: bool) -> None:

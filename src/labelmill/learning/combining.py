@@ -200,16 +200,19 @@ def _left_out(votes: Votes, known: KnownLabels, recipe: _Recipe, seed: int) -> S
 
 def _errors(votes: Votes, known: KnownLabels, soft: SoftLabels, *, exclusive: bool) -> NDArray[np.float64]:
     """Compute each gold document's Brier score: squared errors over its labels, shape (g,)."""
-    del exclusive
     keys = soft.document * votes.labels + soft.label
     golden = known.document * votes.labels + known.label
     right = np.isin(keys, golden)
     order = np.argsort(known.documents)
-    row = order[np.searchsorted(known.documents, soft.document, sorter=order)]
-    found = np.bincount(row, (soft.score - right) ** 2, len(known.documents))
+    rows, count = order[np.searchsorted(known.documents, soft.document, sorter=order)], len(known.documents)
+    if exclusive:  # what is left goes to the labels that are not named
+        left = 1 - np.bincount(rows, soft.score, count)
+        unnamed = np.maximum(votes.labels - np.bincount(rows, minlength=count), 1)
+        given = np.bincount(rows, soft.score * right, count)
+        return np.asarray((1 - np.where(np.bincount(rows, right, count) > 0, given, left / unnamed)) ** 2)
     missed = known.document[~np.isin(golden, keys)]
     lost = order[np.searchsorted(known.documents, missed, sorter=order)]
-    return np.asarray(found + np.bincount(lost, minlength=len(found)))
+    return np.asarray(np.bincount(rows, (soft.score - right) ** 2, count) + np.bincount(lost, minlength=count))
 
 
 def _finish(

@@ -6,7 +6,6 @@ vote weighs the log-odds of its voter's being right, which EM finds without gold
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,10 +17,14 @@ from labelmill.learning.votes import KnownLabels, SoftLabels, Votes
 
 _ROUNDS = 100
 _STILL = 1e-4
-_HOLD, _GOOD = 20.0, 0.7
-"""A voter is thought right in 7 of 10 votes before any is seen, as by 20 votes."""
+_HOLD, _GOOD = 50.0, 0.7
+"""A voter is thought right in 7 of 10 votes before any is seen, as by 50 votes."""
 
+_BEST = 0.98
+_BETTER_THAN_CHANCE = 0.05
+"""No voter is taken for worse: where few vote, those who know one label can all be turned round as well as not."""
 _WORTH = 1e-3
+_TINY = 1e-300
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,20 +60,27 @@ def majority(votes: Votes, known: KnownLabels | None = None, *, exclusive: bool)
 def weighted_majority(
     votes: Votes, known: KnownLabels | None = None, *, exclusive: bool
 ) -> tuple[SoftLabels, Weighing]:
-    """Find the probability of each pair with a vote, by one accuracy for each voter."""
+    """Find the probability of each pair with a vote, by one accuracy for each voter.
+
+    A voter is judged by what the others say, never by itself: else voters that know one label each make that label, or
+    the other, of all documents.
+    """
     pairs = Pairs.of(votes, known or KnownLabels.none())
-    infer = _exclusive(votes, pairs) if exclusive else _several(votes, pairs)
+    scale = _Exclusive(votes, pairs) if exclusive else _Several(votes, pairs)
+    sure = pairs.truth[pairs.of_vote] >= 0
+    judged = sure | scale.has_others
+    said = np.bincount(votes.voter, judged, len(votes.voters))
+    least = (1 / max(votes.labels, 2) if exclusive else 0.5) + _BETTER_THAN_CHANCE
     accuracy = np.full(len(votes.voters), _GOOD)
-    said = pairs.said_by(votes, with_silence=not exclusive)
-    posterior = pairs.clamp(infer(accuracy))
     done = 0
     for done in range(1, _ROUNDS + 1):
-        right = pairs.right_by(votes, posterior, with_silence=not exclusive)
-        accuracy = np.clip((right + _HOLD * _GOOD) / (said + _HOLD), 0.02, 0.98)
-        before, posterior = posterior, pairs.clamp(infer(accuracy))
-        if np.abs(posterior - before).sum() <= _STILL * posterior.sum():
+        scale.weigh(accuracy)
+        agree = np.where(sure, pairs.truth[pairs.of_vote], scale.by_others())
+        right = np.bincount(votes.voter, np.where(votes.sign > 0, agree, 1 - agree) * judged, len(votes.voters))
+        before, accuracy = accuracy, np.clip((right + _HOLD * _GOOD) / (said + _HOLD), least, _BEST)
+        if np.abs(accuracy - before).max(initial=0.0) <= _STILL:
             break
-    return pairs.soft(posterior, _WORTH), Weighing(accuracy, done)
+    return pairs.soft(pairs.clamp(scale.posterior()), _WORTH), Weighing(accuracy, done)
 
 
 def majority_suffices(accuracy: NDArray[np.float64], most: int) -> bool:
@@ -98,30 +108,58 @@ def majority_suffices(accuracy: NDArray[np.float64], most: int) -> bool:
     return all(light[size - 1] >= heavy[size - 1] - 1e-12 for size in sizes)
 
 
-_Infer = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+class _Several:
+    """Votes on labels of which a document may have several: each pair for itself."""
 
+    def __init__(self, votes: Votes, pairs: Pairs) -> None:
+        self._votes, self._pairs = votes, pairs
+        self.has_others = np.bincount(pairs.of_vote, minlength=len(pairs))[pairs.of_vote] > 1
+        self._worth, self._own = np.zeros(len(pairs)), np.zeros(len(votes))
 
-def _several(votes: Votes, pairs: Pairs) -> _Infer:
-    def infer(accuracy: NDArray[np.float64]) -> NDArray[np.float64]:
+    def weigh(self, accuracy: NDArray[np.float64]) -> None:
+        votes, pairs = self._votes, self._pairs
         weights = np.log(accuracy) - np.log1p(-accuracy)
         agree, against = pairs.tally(votes, weights)
-        return np.asarray(expit(agree - against - pairs.quiet(votes, weights)))
+        self._worth = agree - against - pairs.quiet(votes, weights)
+        self._own = votes.sign * votes.confidence * weights[votes.voter]
 
-    return infer
+    def by_others(self) -> NDArray[np.float64]:
+        """Compute of each vote the probability of its pair by the votes of the others."""
+        return np.asarray(expit(self._worth[self._pairs.of_vote] - self._own))
+
+    def posterior(self) -> NDArray[np.float64]:
+        """Compute the probability of each pair."""
+        return np.asarray(expit(self._worth))
 
 
-def _exclusive(votes: Votes, pairs: Pairs) -> _Infer:
-    """Compare a document's labels that have votes with each other, and with all others, which have none."""
-    others = votes.labels - np.bincount(pairs.document, minlength=votes.documents)
-    wrong = np.log(max(votes.labels - 1, 1))
+class _Exclusive:
+    """Votes on labels that exclude each other: a document's labels with votes against all others, which have none."""
 
-    def infer(accuracy: NDArray[np.float64]) -> NDArray[np.float64]:
-        agree, against = pairs.tally(votes, np.log(accuracy) - np.log1p(-accuracy) + wrong)
-        worth = agree - against
+    def __init__(self, votes: Votes, pairs: Pairs) -> None:
+        self._votes, self._pairs = votes, pairs
+        self.has_others = np.bincount(votes.document, minlength=votes.documents)[votes.document] > 1
+        self._others = votes.labels - np.bincount(pairs.document, minlength=votes.documents)
+        self._share, self._total, self._own = np.zeros(len(pairs)), np.ones(votes.documents), np.zeros(len(votes))
+
+    def weigh(self, accuracy: NDArray[np.float64]) -> None:
+        votes, pairs = self._votes, self._pairs
+        # With K labels, a wrong vote is for one of K - 1.
+        weights = np.log(accuracy) - np.log1p(-accuracy) + np.log(max(votes.labels - 1, 1))
+        agree, against = pairs.tally(votes, weights)
         highest = np.zeros(votes.documents)
-        np.maximum.at(highest, pairs.document, worth)
-        share = np.exp(worth - highest[pairs.document])
-        total = np.bincount(pairs.document, share, votes.documents) + others * np.exp(-highest)
-        return np.asarray(share / total[pairs.document])
+        np.maximum.at(highest, pairs.document, agree - against)
+        self._share = np.exp(agree - against - highest[pairs.document])
+        unnamed = self._others * np.exp(-highest)
+        self._total = np.bincount(pairs.document, self._share, votes.documents) + unnamed
+        self._own = votes.sign * votes.confidence * weights[votes.voter]
 
-    return infer
+    def by_others(self) -> NDArray[np.float64]:
+        """Compute of each vote the probability of its label by the votes of the others."""
+        share = self._share[self._pairs.of_vote]
+        rest = np.maximum(self._total[self._votes.document] - share, _TINY)
+        without = share * np.exp(-self._own)
+        return np.asarray(without / (without + rest))
+
+    def posterior(self) -> NDArray[np.float64]:
+        """Compute the probability of each pair."""
+        return np.asarray(self._share / self._total[self._pairs.document])

@@ -80,32 +80,6 @@ class Pairs:
         loud = np.bincount(self.of_vote, (weight * votes.silence)[votes.voter], len(self))
         return np.asarray(able[self.label, self.group] - loud)
 
-    def said_by(self, votes: Votes, *, with_silence: bool) -> NDArray[np.float64]:
-        """Count what each voter said of the pairs, silence that speaks included where asked for."""
-        return self.right_by(votes, None, with_silence=with_silence)
-
-    def right_by(
-        self, votes: Votes, posterior: NDArray[np.float64] | None, *, with_silence: bool
-    ) -> NDArray[np.float64]:
-        """Add up how much of what each voter said of the pairs is right, by what is believed of them; None counts."""
-        n = len(votes.voters)
-        if posterior is None:
-            for_, against = np.ones(len(self)), np.ones(len(self))
-        else:
-            for_, against = posterior, 1 - posterior
-        each = np.where(votes.sign > 0, for_[self.of_vote], against[self.of_vote])
-        found = np.bincount(votes.voter, each, n)
-        if with_silence and votes.silence.any():
-            groups = len(self.sizes)
-            free = np.bincount(self.label * groups + self.group, against, votes.labels * groups)
-            voter, label = self._blocks(votes)
-            seen = np.zeros(len(voter))
-            for group, shown in enumerate(self.shown):
-                seen += free.reshape(-1, groups)[label, group] * shown[voter]
-            quiet = np.bincount(voter, seen, n) - np.bincount(votes.voter, against[self.of_vote], n)
-            found += np.where(votes.silence, quiet, 0)
-        return found
-
     def _able(self, votes: Votes, weight: NDArray[np.float64]) -> NDArray[np.float64]:
         """Add up, by label and group, the weights of voters that could have voted: that ever do on this label."""
         voter, label = self._blocks(votes)

@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 
 
 def claims_probabilities(program: Mapping[str, Any]) -> bool:
-    """Say whether a program's scores are meant as probabilities: it was calibrated, or its Rank reads P(yes).
+    """Say whether a program's scores are meant as probabilities: it was calibrated, its Rank reads P(yes), or
+    it combined votes into probabilities.
 
     The scores of a fusion lie between 0 and 1 as well, and are none.
 
     Args:
         program: The specification that is stored with a run.
     """
+    if made := program.get("combine"):
+        return bool(made.get("probabilities"))
     return bool(program.get("calibration")) or program.get("rank") == "pointwise"
 
 

@@ -12,6 +12,7 @@ _INFER = {
     "lm": "phrases that {model} proposes",
     "both": "phrases that {model} proposes, and every run of one to six words of each sentence",
 }
+_VOTERS_NAMED = 10
 _RANK = {
     "fusion": "in the order of the fusion; no model is asked",
     "listwise": "{model} chooses among the first {listed}",
@@ -25,6 +26,8 @@ def describe_program(program: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
     A run of another version may lack fields, or have others: what is not known is not said.
     """
+    if made := program.get("combine"):
+        return _describe_votes(made, program)
     words = {"model": str(program.get("model") or "a model"), "listed": program.get("listed", "few")}
     task = program.get("task") or {}
     lines = [
@@ -37,6 +40,20 @@ def describe_program(program: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     if learned := _learned(program):
         lines.insert(4, ("Learned", learned))
     return tuple(lines)
+
+
+def _describe_votes(made: Mapping[str, Any], program: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Say how votes were combined."""
+    voters = made.get("voters") or ()
+    shown = ", ".join(str(each.get("voter")) for each in voters[:_VOTERS_NAMED])
+    more = f" and {len(voters) - _VOTERS_NAMED} more" if len(voters) > _VOTERS_NAMED else ""
+    gold = made.get("gold_documents")
+    return (
+        ("Voters", f"{len(voters)}: {shown}{more}"),
+        ("Combined by", f"{made.get('method')}: {made.get('why')}"),
+        ("Gold that taught", f"{gold:,} documents, which keep it" if gold else "none"),
+        ("Decide", _decide(program)),
+    )
 
 
 def describe_cost(summary: RunSummary) -> tuple[tuple[str, str], ...]:

@@ -211,6 +211,9 @@ class Store:
                 f"{self.path} has schema {found[0]}, this labelmill knows schema {SCHEMA_VERSION}. "
                 "Use the version of labelmill that wrote it, or a new file."
             )
+        if write and self.first("SELECT 1 FROM duckdb_tables() WHERE table_name = 'vote_failures'") is None:
+            # A file of before there were votes; tables that are there stay as they are.
+            self.connection.execute(files(__package__).joinpath("schema.sql").read_text(encoding="utf-8"))
 
 
 def _json_shape(kind: str) -> Any:

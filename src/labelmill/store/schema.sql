@@ -114,3 +114,40 @@ CREATE TABLE IF NOT EXISTS failures (
   key      VARCHAR NOT NULL,          -- hash of what failed: repaired, it is tried again
   batch    UINTEGER NOT NULL
 );
+
+-- Who votes on labels of documents: a run, a rule, a person.
+CREATE TABLE IF NOT EXISTS voters (
+  voter    VARCHAR NOT NULL,
+  kind     VARCHAR NOT NULL,        -- run, function, rules, aliases, neighbours, prompt, imported
+  taxonomy VARCHAR NOT NULL,
+  source   VARCHAR NOT NULL,        -- the file or the run that it comes from
+  silence  BOOLEAN NOT NULL,        -- whether saying nothing of a label, where it was shown the document, is a no
+  scope    VARCHAR NOT NULL,        -- which documents it was shown
+  complete BOOLEAN NOT NULL,        -- false while it votes, and where it was stopped or given up
+  updated  TIMESTAMPTZ NOT NULL
+);
+
+-- The documents of a scope; voters that were shown the same share one.
+CREATE TABLE IF NOT EXISTS shown (
+  scope    VARCHAR NOT NULL,
+  document VARCHAR NOT NULL
+);
+
+-- What a voter says of a label of a document: at most one row; that there is none is abstaining, or a silent no.
+-- Of labels that exclude each other, it is a vote for one of them.
+CREATE TABLE IF NOT EXISTS votes (
+  voter      VARCHAR NOT NULL,
+  document   VARCHAR NOT NULL,
+  label      VARCHAR NOT NULL,
+  vote       TINYINT NOT NULL,      -- 1 for, -1 against
+  confidence FLOAT NOT NULL,        -- in 0..1; 1 where the voter does not say
+  rank       INTEGER NOT NULL       -- in the voter's ranking of the document; 0 where it does not rank
+);
+
+-- Documents on which a voter failed; of many of one kind the first hundred.
+CREATE TABLE IF NOT EXISTS vote_failures (
+  voter    VARCHAR NOT NULL,
+  document VARCHAR NOT NULL,
+  kind     VARCHAR NOT NULL,        -- raised, timeout, crashed, outside-taxonomy, unreadable
+  message  VARCHAR NOT NULL
+);

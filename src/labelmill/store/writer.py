@@ -59,7 +59,7 @@ class RunWriter:
         self._began = time.monotonic()
         self._renew_every, self._since_renewed = renew_every, 0
         with store.transaction():
-            self._put_taxonomy(taxonomy, taxonomy_source)
+            put_taxonomy(store, taxonomy, taxonomy_source)
             self._begin(key, program, taxonomy.key, corpus, version)
         self.stored = Stored(store, run, taxonomy)
         self._lock = self.stored.lock
@@ -112,6 +112,12 @@ class RunWriter:
             self._since_renewed += 1
             if self._since_renewed == self._renew_every:
                 self._renew()
+
+    def take_batch(self) -> int:
+        """Number a commit that is made beside this writer."""
+        with self._lock:
+            self._batch += 1
+            return self._batch
 
     def close(
         self, state: str, seconds: float, spent: Sequence[Spending] = (), prefix: tuple[int, int] | None = None
@@ -186,26 +192,6 @@ class RunWriter:
             "UPDATE runs SET state = 'running', updated = now(), corpus = ? WHERE run = ?", [list(corpus), self.run]
         )
 
-    def _put_taxonomy(self, taxonomy: Taxonomy, source: str) -> None:
-        known = self._store.first("SELECT 1 FROM taxonomies WHERE taxonomy = ?", [taxonomy.key])
-        if known:
-            return
-        shown = source.encode(errors="replace").decode()  # the name of a file need not be UTF-8
-        self._store.insert("taxonomies", [{"taxonomy": taxonomy.key, "source": shown, "labels": len(taxonomy)}])
-        rows = [
-            {
-                "taxonomy": taxonomy.key,
-                "position": position,
-                "label": label.id,
-                "name": label.name,
-                "aliases": label.aliases,
-                "description": label.description,
-                "parents": label.parents,
-            }
-            for position, label in enumerate(taxonomy.labels)
-        ]
-        self._store.insert("labels", rows)
-
     def _document_row(self, item: DocumentResult) -> dict[str, Any]:
         return {
             "run": self.run,
@@ -216,3 +202,24 @@ class RunWriter:
             "stages": list(item.stages),
             "retrieval": item.retrieval,
         }
+
+
+def put_taxonomy(store: Store, taxonomy: Taxonomy, source: str) -> None:
+    """Store a version of a taxonomy, within the transaction that is open; once for all that use it."""
+    if store.first("SELECT 1 FROM taxonomies WHERE taxonomy = ?", [taxonomy.key]):
+        return
+    shown = source.encode(errors="replace").decode()  # the name of a file need not be UTF-8
+    store.insert("taxonomies", [{"taxonomy": taxonomy.key, "source": shown, "labels": len(taxonomy)}])
+    rows = [
+        {
+            "taxonomy": taxonomy.key,
+            "position": position,
+            "label": label.id,
+            "name": label.name,
+            "aliases": label.aliases,
+            "description": label.description,
+            "parents": label.parents,
+        }
+        for position, label in enumerate(taxonomy.labels)
+    ]
+    store.insert("labels", rows)

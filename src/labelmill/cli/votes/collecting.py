@@ -1,0 +1,197 @@
+"""``labelmill votes apply|import``: votes out of functions, rules, names, neighbours, runs and files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from labelmill.cli import options
+from labelmill.cli.console import Progress, duration, put, put_json, say
+from labelmill.cli.program import fetch_models
+from labelmill.cli.votes.group import app
+from labelmill.errors import InputError
+
+if TYPE_CHECKING:
+    from labelmill.pipelines.voting.apply import VotingProgress
+    from labelmill.pipelines.voting.importing import Imported
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="The DuckDB file that votes go to; may be that of runs.")]
+
+
+@app.command()
+def apply(
+    docs: options.Docs,
+    taxonomy: options.TaxonomyFile,
+    out: Out,
+    functions: Annotated[
+        list[Path] | None, typer.Option(help="A Python module with labelling functions; repeatable.")
+    ] = None,
+    rules: Annotated[
+        list[Path] | None, typer.Option(help="Words and regular expressions per label: TOML, JSONL, CSV; repeatable.")
+    ] = None,
+    aliases: Annotated[bool, typer.Option("--aliases", help="Names of labels in a text vote for them.")] = False,
+    neighbours: Annotated[
+        list[Path] | None, typer.Option(help="Documents with gold labels, of which the nearest to a text vote.")
+    ] = None,
+    embedder: Annotated[str, typer.Option(help="What tells which are near, as for `labelmill label`.")] = "minilm",
+    seconds: Annotated[
+        float, typer.Option(min=0.01, help="Seconds that a function or a rule may work on a document.")
+    ] = 5.0,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes that have functions and rules vote.")] = 2,
+    labels_where: options.Where = None,
+    language: options.Language = "en",
+    limit: options.Limit = None,
+    id_field: options.IdField = "id",
+    text_field: options.TextField = "text",
+    as_json: options.Json = False,
+) -> None:
+    """Have labelling functions, rules, names and neighbours vote on documents.
+
+    What a voter said before is replaced. A function that fails on a document, or takes too long, stops nothing.
+
+    Example: labelmill votes apply ads.jsonl --taxonomy skills.csv --functions rules.py --aliases --out votes.duckdb
+    """
+    from labelmill.corpus import Corpus
+    from labelmill.models.embedders import load_embedder
+    from labelmill.pipelines.voting.apply import Electorate, apply_votes
+    from labelmill.taxonomy import Taxonomy
+
+    corpus = Corpus(docs, limit, id_field, text_field)
+    labels = Taxonomy.read(taxonomy, where=labels_where, language=language)
+    shown = Progress()
+    near = None
+    if neighbours:
+        fetch_models([embedder], shown)
+        near = load_embedder(embedder)
+    electorate = Electorate(tuple(functions or ()), tuple(rules or ()), aliases, tuple(neighbours or ()), near)
+
+    def told(progress: VotingProgress) -> None:
+        total = f" of {progress.total:,}" if progress.total is not None else ""
+        shown.show(
+            f"voted on {progress.documents:,}{total} documents, {progress.rate:,.1f}/s, "
+            f"{progress.votes.total():,} votes, {progress.failed.total():,} failures"
+        )
+
+    try:
+        done = apply_votes(corpus, out, labels, electorate, limit_seconds=seconds, jobs=jobs, on_progress=told)
+    finally:
+        shown.end()
+    _report_cast(out, done, as_json=as_json)
+
+
+@app.command("import")
+def import_(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="A DuckDB file of runs; a table with document and label, perhaps voter, vote, confidence, rank "
+            "(CSV, TSV, JSONL, Parquet); or documents with labels."
+        ),
+    ],
+    out: Out,
+    taxonomy: Annotated[
+        Path | None, typer.Option("--taxonomy", "-t", help="The labels; a run brings its own.")
+    ] = None,
+    voter: Annotated[str | None, typer.Option(help="Who votes, where the file does not say. Default: its name.")] = None,
+    run: Annotated[list[str] | None, typer.Option(help="Which run; repeatable. Default: the newest.")] = None,
+    depth: Annotated[int, typer.Option(min=1, help="How far down a run's rankings its votes go.")] = 50,
+    own_documents: Annotated[
+        bool, typer.Option("--own-documents", help="Voters of a table saw no documents but those they voted on.")
+    ] = False,
+    labels_where: options.Where = None,
+    language: options.Language = "en",
+    id_field: options.IdField = "id",
+    text_field: options.TextField = "text",
+    labels_field: options.LabelsField = "labels",
+    as_json: options.Json = False,
+) -> None:
+    """Make a run, a table of votes, or whoever labelled documents, a voter.
+
+    Example: labelmill votes import runs.duckdb --run plain --out votes.duckdb
+    """
+    from labelmill.pipelines.voting.importing import import_labels, import_run, import_votes, is_table_of_votes
+    from labelmill.taxonomy import Taxonomy
+
+    if source.suffix.lower() == ".duckdb":
+        for name in run or [None]:
+            _report_imported(out, import_run(source, out, name, depth=depth), as_json=as_json)
+        return
+    if run:
+        raise InputError("--run is for DuckDB files", path=source, remedy="Name one, or leave --run out.")
+    if taxonomy is None:
+        raise InputError("votes need labels to be on", remedy="Name them with --taxonomy.")
+    labels = Taxonomy.read(taxonomy, where=labels_where, language=language)
+    if is_table_of_votes(source):
+        found = import_votes(source, out, labels, voter=voter, own_documents=own_documents)
+    else:
+        name = voter or source.name.partition(".")[0]
+        fields = {"id_field": id_field, "text_field": text_field, "labels_field": labels_field}
+        found = import_labels([source], out, labels, name, **fields)
+    _report_imported(out, found, as_json=as_json)
+
+
+def _report_cast(out: Path, done: VotingProgress, *, as_json: bool) -> None:
+    failures = [
+        {"voter": voter, "kind": kind, "count": count, "document": document, "message": message}
+        for (voter, kind), count in sorted(done.failed.items())
+        for document, message in [done.examples[voter, kind]]
+    ]
+    if as_json:
+        put_json(
+            {
+                "out": str(out),
+                "documents": done.documents,
+                "unreadable": done.unreadable,
+                "votes": dict(sorted(done.votes.items())),
+                "failures": failures,
+                "given_up": done.given_up,
+                "seconds": round(done.seconds, 3),
+            }
+        )
+    else:
+        for voter, count in sorted(done.votes.items()):
+            put(f"{voter}: {count:,} votes")
+        say(f"Done in {duration(done.seconds)}: {done.votes.total():,} votes on {done.documents:,} documents, {out}.")
+    for each in failures:
+        say(
+            f"{each['voter']}: {each['kind']} on {each['count']:,} documents, "
+            f"the first one {each['document']}: {each['message']}"
+        )
+    for voter in done.given_up:
+        say(f"{voter}: given up; documents after that have no vote of it. Mend it and have it vote again.")
+    if done.unreadable:
+        say(f"{done.unreadable:,} rows of the corpus could not be read.")
+    if not as_json:
+        say(f"Next: labelmill votes summary {out}, or labelmill votes combine {out}")
+    if failures or done.unreadable:
+        raise typer.Exit(3)
+
+
+def _report_imported(out: Path, found: Imported, *, as_json: bool) -> None:
+    outside = dict(found.outside.most_common())
+    if as_json:
+        put_json(
+            {
+                "out": str(out),
+                "documents": found.documents,
+                "unreadable": found.unreadable,
+                "votes": dict(sorted(found.votes.items())),
+                "outside_taxonomy": outside,
+            }
+        )
+    else:
+        for voter, count in sorted(found.votes.items()):
+            put(f"{voter}: {count:,} votes")
+        say(f"{found.votes.total():,} votes on {found.documents:,} documents are in {out}.")
+    if outside:
+        worst = next(iter(outside))
+        say(
+            f"{sum(outside.values()):,} votes on {len(outside):,} labels are left out, which the taxonomy does not have, "
+            f"for example {worst!r}: {found.examples[worst]}"
+        )
+    if found.unreadable:
+        say(f"{found.unreadable:,} rows could not be read.")
+    if outside or found.unreadable:
+        raise typer.Exit(3)

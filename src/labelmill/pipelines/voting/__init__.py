@@ -1,0 +1,7 @@
+"""Votes on labels: cast by functions, rules, aliases, neighbours and runs, brought in from files, summed up, combined."""
+
+from __future__ import annotations
+
+from labelmill.pipelines.voting.functions import labeling_function
+
+__all__ = ["labeling_function"]

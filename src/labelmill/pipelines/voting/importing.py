@@ -1,0 +1,183 @@
+"""Votes out of files: runs of a DuckDB file, tables of votes, and documents that a person or a program has labelled."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from labelmill.corpus import read_documents
+from labelmill.errors import GoldError, InputError
+from labelmill.pipelines.confidence import claims_probabilities
+from labelmill.records import Document
+from labelmill.store import Store
+from labelmill.store.incoming import Incoming
+from labelmill.store.reader import choose_run, read_taxonomy
+from labelmill.store.standings import read_program
+from labelmill.store.votes import MOST_FAILURES, VoterRow, VoteWriter, copy_run
+from labelmill.taxonomy import Taxonomy
+
+DEPTH = 50
+_BATCH = 1000
+
+
+@dataclass(slots=True)
+class Imported:
+    """What was brought in.
+
+    Attributes:
+        votes: By voter.
+        documents: How many there are.
+        unreadable: Rows that are no documents.
+        outside: Labels that the taxonomy does not have, and on how many votes.
+        examples: Why, of each of them.
+    """
+
+    votes: Counter[str] = field(default_factory=Counter)
+    documents: int = 0
+    unreadable: int = 0
+    outside: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
+
+
+def import_run(source: str | Path, out: str | Path, run: str | None = None, *, depth: int = DEPTH) -> Imported:
+    """Make a run a voter: for its final sets, and against what it ranked and did not choose.
+
+    Args:
+        source: The DuckDB file of the run.
+        out: The DuckDB file of the votes; may be the same.
+        run: Its name; the newest by default.
+        depth: How far down its rankings its votes go.
+
+    Raises:
+        StoreError: A file or the run is not there.
+    """
+    with Store(source) as store:
+        name = choose_run(store, run)
+        taxonomy, program = read_taxonomy(store, name), read_program(store, name)
+    if "combine" in program:
+        raise InputError(f"run {name!r} is made of votes, and would vote with itself", remedy="Name another run.")
+    same = Path(source).resolve() == Path(out).resolve()
+    with Store(out, write=True) as store:
+        writer = VoteWriter(store, [VoterRow(name, "run", str(source), silence=True)], taxonomy, uuid4().hex)
+        votes, documents = copy_run(
+            store, writer, name, None if same else Path(source), depth, probabilities=claims_probabilities(program)
+        )
+        writer.finish()
+    return Imported(Counter({name: votes}), documents)
+
+
+def import_labels(
+    paths: Sequence[str | Path],
+    out: str | Path,
+    taxonomy: Taxonomy,
+    voter: str,
+    *,
+    id_field: str = "id",
+    text_field: str = "text",
+    labels_field: str = "labels",
+) -> Imported:
+    """Make whoever labelled documents a voter: for the labels that they have, and by silence against the others.
+
+    Raises:
+        CorpusError: A file cannot be read.
+        InputError: No document has labels.
+    """
+    found = Imported()
+    with Store(out, write=True) as store:
+        row = VoterRow(voter, "imported", ", ".join(map(str, paths)), silence=True)
+        writer = VoteWriter(store, [row], taxonomy, uuid4().hex)
+        batch: list[Document] = []
+        fields = {"id_field": id_field, "text_field": text_field, "labels_field": labels_field}
+        for item in read_documents(paths, **fields):
+            if not isinstance(item, Document):
+                found.unreadable += 1
+            elif item.labels is not None:
+                batch.append(item)
+            if len(batch) == _BATCH:
+                _write(writer, voter, batch, taxonomy, found)
+                batch = []
+        _write(writer, voter, batch, taxonomy, found)
+        _fail(writer, voter, found)
+        writer.finish()
+    if not found.documents:
+        raise InputError(
+            f"no document has {labels_field!r}", path=paths[0], remedy="Name the field with --labels-field."
+        )
+    return found
+
+
+def _write(writer: VoteWriter, voter: str, batch: Sequence[Document], taxonomy: Taxonomy, found: Imported) -> None:
+    rows = []
+    for document in batch:
+        labels = dict.fromkeys(_resolve(taxonomy, name, found) for name in document.labels or ())
+        rows += [(voter, document.id, label, 1, 1.0, 0) for label in labels if label is not None]
+    writer.write([document.id for document in batch], rows)
+    found.documents += len(batch)
+    found.votes[voter] += len(rows)
+
+
+def _resolve(taxonomy: Taxonomy, name: str, found: Imported) -> str | None:
+    try:
+        return taxonomy[taxonomy.resolve(name)].id
+    except GoldError as reason:
+        found.outside[name] += 1
+        found.examples.setdefault(name, str(reason))
+        return None
+
+
+def _fail(writer: VoteWriter, voter: str, found: Imported) -> None:
+    kept = list(found.examples.items())[:MOST_FAILURES]
+    if kept:
+        writer.fail([(voter, "", "outside-taxonomy", message) for _, message in kept])
+
+
+def import_votes(
+    path: str | Path, out: str | Path, taxonomy: Taxonomy, *, voter: str | None = None, own_documents: bool = False
+) -> Imported:
+    """Read a table of votes: a row for each, with ``document``, ``label``, and, where there are, the others.
+
+    ``voter`` is by default the file's name; ``vote`` is 1 or -1, by default 1; ``confidence`` is in 0..1, by default 1;
+    ``rank`` is from 1. Of several rows of one voter, document and label the first counts.
+
+    Args:
+        path: CSV, TSV, JSONL or Parquet.
+        out: The DuckDB file.
+        taxonomy: The labels.
+        voter: Who votes where the table does not say.
+        own_documents: Whether each voter was shown only what it voted on; else all were shown all of the file.
+
+    Raises:
+        InputError: The file is none, or a row of it cannot be used.
+    """
+    found = Imported()
+    with Store(out, write=True) as store:
+        incoming = Incoming(store, Path(path), voter or Path(path).name.partition(".")[0])
+        names: dict[str, str | None] = {name: _resolve(taxonomy, name, found) for name in incoming.labels()}
+        found.outside = Counter({name: incoming.count(name) for name in found.outside})
+        incoming.resolve({name: label for name, label in names.items() if label is not None})
+        voters = incoming.voters()
+        if not voters:
+            raise InputError("no vote is on a label of the taxonomy", path=path, remedy=_first(found))
+        groups = [[each] for each in voters] if own_documents else [voters]
+        for group in groups:
+            rows = [VoterRow(each, "imported", str(path)) for each in group]
+            writer = VoteWriter(store, rows, taxonomy, uuid4().hex)
+            found.votes += Counter(incoming.copy(writer, group, own_documents=own_documents))
+            _fail(writer, group[0], found)
+            writer.finish()
+        found.documents = incoming.documents()
+    return found
+
+
+def _first(found: Imported) -> str:
+    return next(iter(found.examples.values()), "Check that file and taxonomy belong together.")
+
+
+def is_table_of_votes(path: str | Path) -> bool:
+    """Tell a table of votes from documents with labels: it has a column of documents and one of a label."""
+    columns: Any = Incoming.columns_of(Path(path))
+    return {"document", "label"} <= set(columns)

@@ -1,0 +1,274 @@
+"""Worker processes that have users' code vote, each document within a time limit, and are replaced when they hang."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import selectors
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from labelmill.errors import InputError, LabelmillError
+from labelmill.records import Document
+
+STRIKES = 3
+"""Documents on which a voter may hang or crash before it is given up."""
+
+_START_SECONDS = 120.0
+_LOOK_SECONDS = 0.05
+_WAITING = 10.0
+"""Times the limit that a function may wait for something, where the limit is of work."""
+
+
+@dataclass(slots=True)
+class Cast:
+    """What a voter said of some documents.
+
+    Attributes:
+        votes: Document's place, label as the voter names it, worth.
+        failures: Document's place, kind, message.
+        seen: How many of the documents it was shown; fewer where it was given up.
+    """
+
+    votes: list[tuple[int, str, float]] = field(default_factory=list)
+    failures: list[tuple[int, str, str]] = field(default_factory=list)
+    seen: int = 0
+
+
+class _Hung(Exception):  # noqa: N818 - never leaves this file
+    """A worker did not come back from a document: its place, and the kind of failure."""
+
+    def __init__(self, place: int, kind: str) -> None:
+        super().__init__(kind)
+        self.place, self.kind = place, kind
+
+
+class Worker:
+    """One process, started when it is needed, killed when it hangs.
+
+    Args:
+        sources: Modules and files of rules, each with its ``kind`` and ``path``.
+        limit: Seconds of work that a voter may take for a document; ten times that where it waits.
+        strikes: How often each voter hung or crashed, shared among workers.
+    """
+
+    def __init__(self, sources: Sequence[Mapping[str, str]], limit: float, strikes: Counter[str]) -> None:
+        """Start nothing yet."""
+        self._sources, self._limit, self._strikes = list(sources), limit, strikes
+        self._process: subprocess.Popen[bytes] | None = None
+        self._place: mmap.mmap | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def vote(self, voter: str, documents: Sequence[Document]) -> Cast:
+        """Have a voter vote on documents; what it does not survive is a failure, and the rest goes on."""
+        cast, given = Cast(), [(each.id, each.text) for each in documents]
+        while cast.seen < len(given) and self._strikes[voter] < STRIKES:
+            upto = len(given)
+            try:
+                self._ask_votes(voter, given, cast)
+            except _Hung as hung:
+                upto = hung.place
+                self._strikes[voter] += 1
+                what = f"took more than {self._limit:g} seconds" if hung.kind == "timeout" else "ended its process"
+                # What it said of the documents before is asked again, for it died with the process.
+                if upto > cast.seen:
+                    try:
+                        self._ask_votes(voter, given[:upto], cast)
+                    except _Hung as again:
+                        upto = again.place
+                cast.failures.append((upto, hung.kind, f"the function {what}"))
+                cast.seen = upto + 1
+        return cast
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            _kill(self._process)
+            self._process = None
+        if self._place is not None:
+            self._place.close()
+            self._place = None
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def _ask_votes(self, voter: str, given: Sequence[tuple[str, str]], cast: Cast) -> None:
+        answer = self._ask({"voter": voter, "documents": given, "start": cast.seen}, cast.seen)
+        cast.votes += [(place, label, worth) for place, label, worth in answer[0]]
+        cast.failures += [(place, kind, message) for place, kind, message in answer[1]]
+        cast.seen = len(given)
+
+    def _ask(self, request: Mapping[str, Any], start: int) -> Any:
+        process = self._started()
+        assert self._place is not None
+        self._place[:8] = struct.pack("<q", start)
+        try:
+            line = _exchange(process, request, lambda: self._kind_of_silence(process))
+        except (BrokenPipeError, EOFError):
+            line = None
+        except TimeoutError:
+            place = struct.unpack("<q", self._place[:8])[0]
+            self.close()
+            raise _Hung(place, "timeout") from None
+        if line is None:
+            place = struct.unpack("<q", self._place[:8])[0]
+            self.close()
+            raise _Hung(place, "crashed")
+        return orjson.loads(line)
+
+    def _kind_of_silence(self, process: subprocess.Popen[bytes]) -> bool:
+        """Tell whether the document that is being voted on takes too long."""
+        assert self._place is not None
+        place = struct.unpack("<q", self._place[:8])[0]
+        now, work = time.monotonic(), _work_seconds(process.pid)
+        if place != self._at[0]:
+            self._at = place, now, work
+        waited, worked = now - self._at[1], work - self._at[2]
+        return worked > self._limit or waited > self._limit * (_WAITING if work else 1)
+
+    _at: tuple[int, float, float] = (-1, 0.0, 0.0)
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        """Return the process, started and loaded."""
+        if self._process is not None:
+            return self._process
+        self._folder = tempfile.TemporaryDirectory(prefix="labelmill-")
+        path = Path(self._folder.name) / "place"
+        path.write_bytes(bytes(8))
+        with path.open("r+b") as file:
+            self._place = mmap.mmap(file.fileno(), 8)
+        command = [sys.executable, "-m", "labelmill.pipelines.voting.worker", str(path)]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        )
+        self._at = (-1, 0.0, 0.0)
+        began = time.monotonic()
+        try:
+            _exchange(self._process, {"sources": self._sources}, lambda: time.monotonic() - began > _START_SECONDS)
+        except (BrokenPipeError, EOFError, TimeoutError):
+            self.close()
+            raise LabelmillError(
+                "the process of the labelling functions did not start; what it printed is above. "
+                "Run the module with Python to see what is wrong."
+            ) from None
+        self._at = (-1, 0.0, 0.0)
+        return self._process
+
+
+def list_voters(sources: Sequence[Mapping[str, str]]) -> list[tuple[str, str, str]]:
+    """Ask a process which voters there are: name, kind and file of each.
+
+    Raises:
+        InputError: A source cannot be used, or two voters have one name.
+    """
+    found: list[tuple[str, str, str]] = []
+    for source in sources:
+        names = _names(source)
+        found += [(name, source["kind"], source["path"]) for name in names]
+    counted = Counter(name for name, _, _ in found)
+    if twice := [name for name, count in counted.items() if count > 1]:
+        raise InputError(f"two voters are called {twice[0]!r}", remedy="Rename one of them.")
+    return found
+
+
+def _names(source: Mapping[str, str]) -> list[str]:
+    if source["kind"] == "rules":
+        from labelmill.pipelines.voting.rules import read_rules
+
+        return list(read_rules(source["path"]))
+    # In a process of its own: a module that hangs, or prints, or ends Python, does it there.
+    code = (
+        "import sys, os, json; out = os.dup(1); os.dup2(2, 1)\n"
+        "from labelmill.pipelines.voting.functions import load_functions\n"
+        "from labelmill.errors import InputError\n"
+        "try: told = {'names': list(load_functions(sys.argv[1]))}\n"
+        "except InputError as error: told = {'error': str(error)}\n"
+        "os.write(out, json.dumps(told).encode())"
+    )
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-c", code, source["path"]],
+            stdout=subprocess.PIPE,
+            timeout=_START_SECONDS,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        told = orjson.loads(ended.stdout)
+    except (subprocess.TimeoutExpired, orjson.JSONDecodeError):
+        raise InputError(
+            "the module does not come to its end when it is run", path=source["path"], remedy="Mend it."
+        ) from None
+    if "error" in told:
+        raise InputError(told["error"])
+    return list(told["names"])
+
+
+def _exchange(process: subprocess.Popen[bytes], request: Mapping[str, Any], too_long: Any) -> bytes:
+    """Send a line and wait for one.
+
+    Raises:
+        EOFError: The process ended.
+        TimeoutError: `too_long` says so.
+    """
+    assert process.stdin is not None
+    assert process.stdout is not None
+    sending = threading.Thread(target=_send, args=(process.stdin, orjson.dumps(request) + b"\n"), daemon=True)
+    sending.start()
+    received = bytearray()
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while not received.endswith(b"\n"):
+            if not selector.select(_LOOK_SECONDS):
+                if too_long():
+                    raise TimeoutError
+                continue
+            part = os.read(process.stdout.fileno(), 1 << 20)
+            if not part:
+                raise EOFError
+            received += part
+    sending.join()
+    return bytes(received)
+
+
+def _send(pipe: IO[bytes], line: bytes) -> None:
+    try:
+        pipe.write(line)
+        pipe.flush()
+    except (BrokenPipeError, ValueError):  # it died meanwhile, which its silence tells
+        return
+
+
+def _work_seconds(pid: int) -> float:
+    """Tell how long a process has been at work; 0 where that cannot be known, and the clock alone counts."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it started, which may be stuck and listen to nothing."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            try:
+                pipe.close()
+            except BrokenPipeError:
+                continue
