@@ -42,6 +42,10 @@ def test_these_are_the_commands():
         "taxonomy fetch",
         "models list",
         "models fetch",
+        "votes apply",
+        "votes import",
+        "votes summary",
+        "votes combine",
     }
     assert set(COMMANDS) == wanted
 
@@ -82,7 +86,7 @@ def test_the_readme_mentions_every_command(name):
 
 def test_usage_is_shown_where_nothing_is_asked(cli):
     """For the program and for its groups."""
-    for group in ([], ["taxonomy"], ["models"]):
+    for group in ([], ["taxonomy"], ["models"], ["votes"]):
         shown = cli(*group)
         assert "Usage:" in shown.out + shown.err
         assert shown.code in {0, 2}

@@ -24,7 +24,6 @@ _BEST = 0.98
 _BETTER_THAN_CHANCE = 0.05
 """No voter is taken for worse: where few vote, those who know one label can all be turned round as well as not."""
 _WORTH = 1e-3
-_TINY = 1e-300
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,20 +61,18 @@ def weighted_majority(
 ) -> tuple[SoftLabels, Weighing]:
     """Find the probability of each pair with a vote, by one accuracy for each voter.
 
-    A voter is judged by what the others say, never by itself: else voters that know one label each make that label, or
-    the other, of all documents.
+    A voter is judged where others vote, too: what nobody else speaks of says nothing of it.
     """
     pairs = Pairs.of(votes, known or KnownLabels.none())
     scale = _Exclusive(votes, pairs) if exclusive else _Several(votes, pairs)
-    sure = pairs.truth[pairs.of_vote] >= 0
-    judged = sure | scale.has_others
+    judged = scale.has_others | (pairs.truth[pairs.of_vote] >= 0)
     said = np.bincount(votes.voter, judged, len(votes.voters))
     least = (1 / max(votes.labels, 2) if exclusive else 0.5) + _BETTER_THAN_CHANCE
     accuracy = np.full(len(votes.voters), _GOOD)
     done = 0
     for done in range(1, _ROUNDS + 1):
         scale.weigh(accuracy)
-        agree = np.where(sure, pairs.truth[pairs.of_vote], scale.by_others())
+        agree = pairs.clamp(scale.posterior())[pairs.of_vote]
         right = np.bincount(votes.voter, np.where(votes.sign > 0, agree, 1 - agree) * judged, len(votes.voters))
         before, accuracy = accuracy, np.clip((right + _HOLD * _GOOD) / (said + _HOLD), least, _BEST)
         if np.abs(accuracy - before).max(initial=0.0) <= _STILL:
@@ -114,18 +111,13 @@ class _Several:
     def __init__(self, votes: Votes, pairs: Pairs) -> None:
         self._votes, self._pairs = votes, pairs
         self.has_others = np.bincount(pairs.of_vote, minlength=len(pairs))[pairs.of_vote] > 1
-        self._worth, self._own = np.zeros(len(pairs)), np.zeros(len(votes))
+        self._worth = np.zeros(len(pairs))
 
     def weigh(self, accuracy: NDArray[np.float64]) -> None:
         votes, pairs = self._votes, self._pairs
         weights = np.log(accuracy) - np.log1p(-accuracy)
         agree, against = pairs.tally(votes, weights)
         self._worth = agree - against - pairs.quiet(votes, weights)
-        self._own = votes.sign * votes.confidence * weights[votes.voter]
-
-    def by_others(self) -> NDArray[np.float64]:
-        """Compute of each vote the probability of its pair by the votes of the others."""
-        return np.asarray(expit(self._worth[self._pairs.of_vote] - self._own))
 
     def posterior(self) -> NDArray[np.float64]:
         """Compute the probability of each pair."""
@@ -139,7 +131,7 @@ class _Exclusive:
         self._votes, self._pairs = votes, pairs
         self.has_others = np.bincount(votes.document, minlength=votes.documents)[votes.document] > 1
         self._others = votes.labels - np.bincount(pairs.document, minlength=votes.documents)
-        self._share, self._total, self._own = np.zeros(len(pairs)), np.ones(votes.documents), np.zeros(len(votes))
+        self._share, self._total = np.zeros(len(pairs)), np.ones(votes.documents)
 
     def weigh(self, accuracy: NDArray[np.float64]) -> None:
         votes, pairs = self._votes, self._pairs
@@ -151,14 +143,6 @@ class _Exclusive:
         self._share = np.exp(agree - against - highest[pairs.document])
         unnamed = self._others * np.exp(-highest)
         self._total = np.bincount(pairs.document, self._share, votes.documents) + unnamed
-        self._own = votes.sign * votes.confidence * weights[votes.voter]
-
-    def by_others(self) -> NDArray[np.float64]:
-        """Compute of each vote the probability of its label by the votes of the others."""
-        share = self._share[self._pairs.of_vote]
-        rest = np.maximum(self._total[self._votes.document] - share, _TINY)
-        without = share * np.exp(-self._own)
-        return np.asarray(without / (without + rest))
 
     def posterior(self) -> NDArray[np.float64]:
         """Compute the probability of each pair."""

@@ -164,7 +164,7 @@ class _Model:
         found = []
         for counts, good in ((yes, _GOOD), (no, _WRONG)):
             usual = self._by_voter(counts) + _HOLD * self._guess(good)
-            usual /= usual.sum(axis=1, keepdims=True)
+            usual /= np.maximum(usual.sum(axis=1, keepdims=True), _LEAST)
             held = counts + self._strength * usual[self._voter]
             found.append(held / held.sum(axis=1, keepdims=True))
         return found[0], found[1]

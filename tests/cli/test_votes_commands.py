@@ -1,0 +1,149 @@
+"""``labelmill votes``: from functions and tables to a run that other commands take."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from scripted import write_jsonl
+
+
+@pytest.fixture
+def votes(cli, recipes, tags, runs, tmp_path):
+    """A file with the votes of names, of rules, and of a run."""
+    rules, out = tmp_path / "rules.jsonl", tmp_path / "votes.duckdb"
+    write_jsonl(rules, [{"label": "bread", "words": ["dough", "flour"]}, {"label": "soup", "words": ["broth", "stock"]}])
+    assert cli("votes", "apply", recipes, "-t", tags, "--rules", rules, "--aliases", "-o", out).code == 0
+    assert cli("votes", "import", runs, "-o", out).code == 0
+    return out
+
+
+def test_votes_become_a_run_that_other_commands_take(cli, votes, recipes, tmp_path):
+    """Combined, evaluated, compared, reported, exported; combined again under the same name."""
+    for _ in range(2):
+        made = cli("votes", "combine", votes, "--method", "dawid-skene", "--run", "soft", "--json")
+        assert made.code == 0, made.err
+        done = json.loads(made.out)
+        assert done["run"] == "soft"
+        assert {each["kind"] for each in done["voters"]} == {"aliases", "rules", "run"}
+        assert done["selected"] > 0
+    assert cli("votes", "combine", votes, "--method", "majority", "--run", "plain").code == 0
+    evaluated = json.loads(cli("eval", votes, "--run", "soft", "--gold", recipes, "--json").out)
+    assert evaluated["documents"] == 12
+    assert "ece@10" in evaluated["metrics"]
+    plain = json.loads(cli("eval", votes, "--run", "plain", "--gold", recipes, "--json").out)
+    assert "ece@10" not in plain["metrics"]
+    assert cli("compare", f"{votes}:plain", f"{votes}:soft", "--gold", recipes).code == 0
+    page = tmp_path / "report.html"
+    assert cli("report", votes, "--run", "soft", "--gold", recipes, "--out", page).code == 0
+    assert "Combined by" in page.read_text(encoding="utf-8")
+    rows = tmp_path / "rows.jsonl"
+    assert cli("export", votes, "--run", "soft", "--to", rows).code == 0
+    first = json.loads(rows.read_text(encoding="utf-8").splitlines()[0])
+    assert 0 <= first["score"] <= 1
+    assert cli("runs", votes).code == 0
+
+
+def test_a_run_of_votes_has_those_who_voted_as_evidence(cli, votes):
+    """So that the report can say why."""
+    from labelmill.store import Store
+
+    assert cli("votes", "combine", votes, "--run", "soft").code == 0
+    with Store(votes) as store:
+        lanes = store.connection.execute(
+            "SELECT DISTINCT unnest(evidence).lane FROM predictions WHERE run = 'soft'"
+        ).fetchall()
+    assert {lane for (lane,) in lanes} >= {"aliases", "rules"}
+
+
+def test_the_summary_says_who_is_right(cli, votes, recipes):
+    """A table for people, JSON for programs."""
+    shown = cli("votes", "summary", votes, "--gold", recipes)
+    assert shown.code == 0
+    assert "coverage, %" in shown.out
+    found = json.loads(cli("votes", "summary", votes, "--gold", recipes, "--json").out)
+    rules = next(each for each in found["voters"] if each["voter"] == "rules")
+    assert rules["documents"] == 12
+    assert 0 < rules["accuracy"] <= 1
+    assert rules["judged"] == rules["votes"]
+
+
+def test_a_table_of_votes_is_read(cli, tags, tmp_path):
+    """Of several rows the first counts; a label that is not there is left out and told, with code 3."""
+    table, out = tmp_path / "people.csv", tmp_path / "v.duckdb"
+    table.write_text(
+        "voter,document,label,vote,confidence\nann,a,bread,1,0.9\nann,a,Bread,-1,1\nbob,a,bread,-1,1\nbob,b,nowhere,1,1\n"
+    )
+    done = cli("votes", "import", table, "-t", tags, "-o", out)
+    assert done.code == 3
+    assert done.out.splitlines() == ["ann: 1 votes", "bob: 1 votes"]
+    assert "1 votes on 1 labels are left out" in done.err
+    assert "'nowhere'" in done.err
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("document,label,vote\na,bread,1\na,bread,2\n", "people.csv:3: the vote is not 1 or -1: '2'"),
+        ("document,label,confidence\na,bread,7\n", "people.csv:2: the confidence is not in 0..1: '7'"),
+        ("document,label,rank\na,bread,first\n", "people.csv:2: the rank is no number: 'first'"),
+        ("document,label\n,bread\n", "people.csv:2: the document is missing"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_named_by_its_line(cli, tags, tmp_path, rows, message):
+    """And nothing is imported."""
+    table = tmp_path / "people.csv"
+    table.write_text(rows)
+    done = cli("votes", "import", table, "-t", tags, "-o", tmp_path / "v.duckdb")
+    assert done.code == 1
+    assert message in done.err
+
+
+def test_documents_with_labels_are_a_voter(cli, recipes, tags, tmp_path):
+    """Called after the file; against its own labels it is always right."""
+    out = tmp_path / "v.duckdb"
+    done = json.loads(cli("votes", "import", recipes, "-t", tags, "-o", out, "--voter", "ann", "--json").out)
+    assert done["documents"] == 12
+    found = json.loads(cli("votes", "summary", out, "--gold", recipes, "--json").out)
+    assert found["voters"][0]["accuracy"] == 1
+
+
+def test_exclusive_labels_get_one_label_each(cli, tags, tmp_path):
+    """The best, whatever its probability."""
+    table, out = tmp_path / "votes.jsonl", tmp_path / "v.duckdb"
+    write_jsonl(
+        table,
+        [{"voter": v, "document": f"d{n}", "label": ("bread", "soup")[n % 2]} for v in "ab" for n in range(10)],
+    )
+    assert cli("votes", "import", table, "-t", tags, "-o", out).code == 0
+    done = json.loads(cli("votes", "combine", out, "--exclusive", "--json").out)
+    assert done["selected"] == 10
+
+
+def test_what_cannot_be_combined_is_an_error_in_one_line(cli, runs, votes):
+    """No votes; no such voter; a run that is made of votes as a voter; the name of another run."""
+    for told, message in (
+        (cli("votes", "combine", runs), "holds no votes"),
+        (cli("votes", "combine", votes, "--voter", "nobody"), "has no voter 'nobody'"),
+        (cli("votes", "summary", votes, "--voter", "nobody"), "has no voter 'nobody'"),
+    ):
+        assert told.code == 1
+        assert message in told.err
+        assert len(told.err.strip().splitlines()) == 1
+    assert cli("votes", "combine", votes, "--run", "soft").code == 0
+    again = cli("votes", "import", votes, "--run", "soft", "-o", votes)
+    assert (again.code, "made of votes" in again.err) == (1, True)
+
+
+def test_a_function_that_fails_ends_with_code_3(cli, docs, tags, tmp_path):
+    """Its name, what happened and on how many documents, on standard error."""
+    module = tmp_path / "lf.py"
+    module.write_text(
+        "from labelmill import labeling_function\n@labeling_function\ndef breaks(d): return 1 / 0\n"
+        "@labeling_function\ndef works(d): return 'bread'\n"
+    )
+    done = cli("votes", "apply", docs, "-t", tags, "--functions", module, "-o", tmp_path / "v.duckdb", "--json")
+    assert done.code == 3
+    assert json.loads(done.out)["votes"] == {"works": 2}
+    assert "breaks: raised on 2 documents, the first one a: ZeroDivisionError: division by zero" in done.err

@@ -1,0 +1,154 @@
+"""Voting on a corpus: what fails is told by name, and never stops the rest."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from toy_embedder import ToyEmbedder
+
+from labelmill.corpus import Corpus
+from labelmill.errors import InputError
+from labelmill.pipelines.voting.apply import Electorate, apply_votes
+from labelmill.store import Store
+from labelmill.store.votes import read_vote_failures, read_voters
+from labelmill.taxonomy import Taxonomy
+from scripted import write_jsonl
+
+LABELS = Taxonomy.from_names(["bread", "soup"])
+
+HOSTILE = """
+import os, time
+from labelmill import labeling_function
+
+@labeling_function
+def good(document):
+    print("what a function prints is not in the way")
+    assert document.labels is None
+    return {"bread": 1} if "flour" in document.text else {"bread": -0.5}
+
+@labeling_function
+def raises(document):
+    raise KeyError("two\\nlines")
+
+@labeling_function
+def loops(document):
+    while "oven" in document.text:
+        pass
+    return "soup"
+
+@labeling_function
+def outside(document):
+    return ["soup", "nowhere"]
+
+@labeling_function
+def dies(document):
+    os._exit(3)
+"""
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """Five documents; the third has an oven."""
+    texts = ["flour", "water", "oven", "flour and water", "salt"]
+    rows = [{"id": f"d{number}", "text": text, "labels": ["bread"]} for number, text in enumerate(texts)]
+    return Corpus([write_jsonl(tmp_path / "docs.jsonl", rows)])
+
+
+def votes_of(path):
+    with Store(path) as store:
+        rows = store.connection.execute("SELECT voter, document, label, vote, confidence FROM votes ORDER BY ALL")
+        return rows.fetchall()
+
+
+def test_functions_that_fail_are_told_by_name_and_stop_nothing(tmp_path, corpus):
+    """One raises, one loops, one names what is not there, one ends its process: the votes of all others are in."""
+    module, out = tmp_path / "lf.py", tmp_path / "v.duckdb"
+    module.write_text(HOSTILE)
+    done = apply_votes(corpus, out, LABELS, Electorate(functions=[module]), limit_seconds=0.3, jobs=2)
+    assert done.documents == 5
+    assert dict(done.failed) == {
+        ("raises", "raised"): 5,
+        ("loops", "timeout"): 1,
+        ("outside", "outside-taxonomy"): 5,
+        ("dies", "crashed"): 3,
+    }
+    assert done.given_up == ["dies"]
+    assert dict(done.votes) == {"good": 5, "loops": 4, "outside": 5}
+    rows = votes_of(out)
+    assert [row[1:] for row in rows if row[0] == "good"][:3] == [
+        ("d0", "bread", 1, 1.0),
+        ("d1", "bread", -1, 0.5),
+        ("d2", "bread", -1, 0.5),
+    ]
+    assert [row[1] for row in rows if row[0] == "loops"] == ["d0", "d1", "d3", "d4"]
+    with Store(out) as store:
+        assert {each.voter: each.complete for each in read_voters(store)}["dies"] is False
+        failures = read_vote_failures(store)
+    assert ("loops", "d2", "timeout", "the function took more than 0.3 seconds") in failures
+    assert ("raises", "d0", "raised", r"KeyError: 'two\nlines'") in failures
+
+
+def test_no_process_is_left_behind(tmp_path, corpus):
+    """Not even one that a function started and that hangs."""
+    module, pid = tmp_path / "lf.py", tmp_path / "pid"
+    module.write_text(
+        "import subprocess\nfrom labelmill import labeling_function\n@labeling_function\ndef starts(document):\n"
+        f"    p = subprocess.Popen(['sleep', '600']); open({str(pid)!r}, 'w').write(str(p.pid))\n"
+    )
+    apply_votes(corpus, tmp_path / "v.duckdb", LABELS, Electorate(functions=[module]), jobs=1)
+    status = f"/proc/{pid.read_text()}/stat"
+    if os.path.exists(status):
+        with open(status) as file:
+            assert file.read().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_a_catastrophic_expression_is_under_the_time_limit(tmp_path):
+    """Backtracking cannot be interrupted from within: the process goes, and the other rules vote."""
+    rules = tmp_path / "r.jsonl"
+    write_jsonl(
+        rules,
+        [
+            {"label": "bread", "regex": ["^(a+)+$"], "voter": "slow"},
+            {"label": "soup", "words": ["broth"], "voter": "fast"},
+        ],
+    )
+    docs = write_jsonl(tmp_path / "d.jsonl", [{"id": "x", "text": "a" * 40 + "! broth"}, {"id": "y", "text": "aaa"}])
+    done = apply_votes(Corpus([docs]), tmp_path / "v.duckdb", LABELS, Electorate(rules=[rules]), limit_seconds=0.3)
+    assert dict(done.failed) == {("slow", "timeout"): 1}
+    assert dict(done.votes) == {"slow": 1, "fast": 1}
+
+
+def test_names_and_neighbours_vote(tmp_path, corpus):
+    """The nearest have the labels of their gold; a document's own is left out."""
+    out = tmp_path / "v.duckdb"
+    gold = write_jsonl(
+        tmp_path / "gold.jsonl",
+        [{"id": "d0", "text": "flour", "labels": ["soup"]}, {"id": "g", "text": "flour", "labels": ["bread"]}],
+    )
+    done = apply_votes(
+        corpus, out, LABELS, Electorate(aliases=True, neighbours=[gold], embedder=ToyEmbedder()), jobs=1
+    )
+    assert done.votes["aliases"] == 0
+    rows = [row for row in votes_of(out) if row[1] == "d0"]
+    assert [row[:4] for row in rows] == [("neighbours", "d0", "bread", 1)]
+
+
+def test_who_votes_again_is_replaced(tmp_path, corpus):
+    """The same command twice gives the same votes."""
+    rules, out = tmp_path / "r.jsonl", tmp_path / "v.duckdb"
+    write_jsonl(rules, [{"label": "bread", "words": ["flour"]}])
+    for _ in range(2):
+        apply_votes(corpus, out, LABELS, Electorate(rules=[rules]), jobs=1)
+        assert len(votes_of(out)) == 2
+
+
+def test_nobody_to_vote_is_an_error(tmp_path, corpus):
+    """And so are two voters of one name."""
+    with pytest.raises(InputError, match="nobody is to vote"):
+        apply_votes(corpus, tmp_path / "v.duckdb", LABELS, Electorate())
+    rules = [tmp_path / "r.jsonl", tmp_path / "s.jsonl"]
+    for each in rules:
+        write_jsonl(each, [{"label": "bread", "words": ["flour"], "voter": "same"}])
+    with pytest.raises(InputError, match="two voters are called 'same'"):
+        apply_votes(corpus, tmp_path / "v.duckdb", LABELS, Electorate(rules=rules))
