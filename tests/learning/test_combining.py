@@ -54,7 +54,11 @@ def test_gold_chooses_and_is_left_out_for_that():
 def test_gold_calibrates_labels_of_which_there_may_be_several():
     """Three voters that say the same count three times, until gold tells."""
     votes, keys, truth = judged([0.7], [0.3], documents=800, share=1)
-    rows = [(copy, d, label, s) for d, label, s in zip(votes.document, votes.label, votes.sign, strict=True) for copy in range(3)]
+    rows = [
+        (copy, d, label, s)
+        for d, label, s in zip(votes.document, votes.label, votes.sign, strict=True)
+        for copy in range(3)
+    ]
     copies = ballots(rows, votes.documents, votes.labels)
     pairs = keys[truth]
     half = pairs[pairs // 20 < 400]

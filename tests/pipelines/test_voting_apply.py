@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 
 import pytest
-from toy_embedder import ToyEmbedder
 
 from labelmill.corpus import Corpus
 from labelmill.errors import InputError
@@ -14,6 +13,7 @@ from labelmill.store import Store
 from labelmill.store.votes import read_vote_failures, read_voters
 from labelmill.taxonomy import Taxonomy
 from scripted import write_jsonl
+from toy_embedder import HashedGrams
 
 LABELS = Taxonomy.from_names(["bread", "soup"])
 
@@ -97,10 +97,9 @@ def test_no_process_is_left_behind(tmp_path, corpus):
         f"    p = subprocess.Popen(['sleep', '600']); open({str(pid)!r}, 'w').write(str(p.pid))\n"
     )
     apply_votes(corpus, tmp_path / "v.duckdb", LABELS, Electorate(functions=[module]), jobs=1)
-    status = f"/proc/{pid.read_text()}/stat"
-    if os.path.exists(status):
-        with open(status) as file:
-            assert file.read().rpartition(")")[2].split()[0] == "Z"
+    status = Path(f"/proc/{pid.read_text()}/stat")
+    if status.exists():
+        assert status.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def test_a_catastrophic_expression_is_under_the_time_limit(tmp_path):
@@ -126,9 +125,7 @@ def test_names_and_neighbours_vote(tmp_path, corpus):
         tmp_path / "gold.jsonl",
         [{"id": "d0", "text": "flour", "labels": ["soup"]}, {"id": "g", "text": "flour", "labels": ["bread"]}],
     )
-    done = apply_votes(
-        corpus, out, LABELS, Electorate(aliases=True, neighbours=[gold], embedder=ToyEmbedder()), jobs=1
-    )
+    done = apply_votes(corpus, out, LABELS, Electorate(aliases=True, neighbours=[gold], embedder=HashedGrams()), jobs=1)
     assert done.votes["aliases"] == 0
     rows = [row for row in votes_of(out) if row[1] == "d0"]
     assert [row[:4] for row in rows] == [("neighbours", "d0", "bread", 1)]

@@ -25,7 +25,10 @@ def test_a_marked_function_is_still_a_function():
         (None, []),
         ("bread", [Said("bread")]),
         (["b", "a", "b"], [Said("a"), Said("b")]),
-        ({"bread": 0.5, "soup": -1, "salad": True, "pie": False}, [("bread", 0.5), ("soup", -1), ("salad", 1), ("pie", -1)]),
+        (
+            {"bread": 0.5, "soup": -1, "salad": True, "pie": False},
+            [("bread", 0.5), ("soup", -1), ("salad", 1), ("pie", -1)],
+        ),
     ],
 )
 def test_answers_are_understood(answer, said):

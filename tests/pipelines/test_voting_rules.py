@@ -25,10 +25,10 @@ JSONL = """{"label": "bread", "words": ["rye flour", "C++"]}
 
 {"label": "soup", "regex": ["broth|stock", "(?i:LADLE)"], "against": true, "confidence": 0.5, "voter": "kitchen"}
 """
-CSV = '''label,words,regex,against,confidence,voter
+CSV = """label,words,regex,against,confidence,voter
 bread,rye flour|C++,,,,
 soup,,"[""broth|stock"", ""(?i:LADLE)""]",yes,0.5,kitchen
-'''
+"""
 
 
 @pytest.mark.parametrize(("suffix", "text"), [("toml", TOML), ("jsonl", JSONL), ("csv", CSV)])
@@ -70,7 +70,12 @@ def test_a_rule_that_cannot_be_used_is_named_by_its_line(tmp_path, text, line, m
 
 @pytest.mark.parametrize(
     ("name", "text", "message"),
-    [("r.toml", "x = 1", "not a list"), ("r.toml", "[[rules", "not TOML"), ("r.jsonl", "", "no rules"), ("r.xls", "", "not read from .xls")],
+    [
+        ("r.toml", "x = 1", "not a list"),
+        ("r.toml", "[[rules", "not TOML"),
+        ("r.jsonl", "", "no rules"),
+        ("r.xls", "", "not read from .xls"),
+    ],
 )
 def test_a_file_that_is_none_is_named(tmp_path, name, text, message):
     """Whatever its format."""

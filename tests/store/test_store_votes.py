@@ -61,7 +61,10 @@ def test_a_voter_is_complete_when_it_is_finished(tmp_path):
 
 def test_two_voters_of_one_name_are_refused(tmp_path):
     """Whose votes would they be?"""
-    with Store(tmp_path / "v.duckdb", write=True) as store, pytest.raises(StoreError, match="Two voters are called 'x'"):
+    with (
+        Store(tmp_path / "v.duckdb", write=True) as store,
+        pytest.raises(StoreError, match="Two voters are called 'x'"),
+    ):
         VoteWriter(store, [VoterRow("x", "function"), VoterRow("x", "rules")], LABELS, "01")
 
 

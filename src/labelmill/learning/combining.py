@@ -227,7 +227,7 @@ def _finish(
 ) -> Combination:
     soft, quality = recipe.way(votes, known)
     calibration = None
-    enough = FEWEST_GOLD <= len(known.documents) and len(votes) <= _MOST_TO_TRY
+    enough = len(known.documents) >= FEWEST_GOLD and len(votes) <= _MOST_TO_TRY
     if recipe.probabilities and not exclusive and enough:
         calibration = _calibrate(votes, known, _left_out(votes, known, recipe, seed), seed)
     if calibration is not None:

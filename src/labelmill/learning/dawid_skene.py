@@ -67,8 +67,7 @@ def dawid_skene(
     table = _Table.of(votes, known or KnownLabels.none())
     posterior = table.clamp(table.majority())
     model = _Model(votes, table, strength, silence=silence)
-    done = 0
-    for done in range(1, rounds + 1):
+    for done in range(1, rounds + 1):  # noqa: B007 - told below
         weights, base = model.learn(posterior)
         before, posterior = posterior, table.clamp(_softmax(table.said @ weights + base[table.group]))
         if np.abs(posterior - before).max(initial=0.0) < _STILL:
@@ -215,5 +214,4 @@ class _Model:
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     logits -= logits.max(axis=1, keepdims=True)
     np.exp(logits, out=logits)
-    logits /= logits.sum(axis=1, keepdims=True)
-    return logits
+    return np.asarray(logits / logits.sum(axis=1, keepdims=True))

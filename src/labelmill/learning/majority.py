@@ -52,8 +52,8 @@ def majority(votes: Votes, known: KnownLabels | None = None, *, exclusive: bool)
         net = np.maximum(agree - against, 0)
         total = np.bincount(pairs.document, net, votes.documents)[pairs.document]
         return pairs.soft(pairs.clamp(net / np.maximum(total, 1)), _WORTH)
-    agree, against = agree, against + pairs.quiet(votes, ones)
-    return pairs.soft(pairs.clamp(agree / np.maximum(agree + against, 1)), _WORTH)
+    total = agree + against + pairs.quiet(votes, ones)
+    return pairs.soft(pairs.clamp(agree / np.maximum(total, 1)), _WORTH)
 
 
 def weighted_majority(
@@ -69,8 +69,7 @@ def weighted_majority(
     said = np.bincount(votes.voter, judged, len(votes.voters))
     least = (1 / max(votes.labels, 2) if exclusive else 0.5) + _BETTER_THAN_CHANCE
     accuracy = np.full(len(votes.voters), _GOOD)
-    done = 0
-    for done in range(1, _ROUNDS + 1):
+    for done in range(1, _ROUNDS + 1):  # noqa: B007 - told below
         scale.weigh(accuracy)
         agree = pairs.clamp(scale.posterior())[pairs.of_vote]
         right = np.bincount(votes.voter, np.where(votes.sign > 0, agree, 1 - agree) * judged, len(votes.voters))
@@ -131,7 +130,8 @@ class _Exclusive:
         self._votes, self._pairs = votes, pairs
         self.has_others = np.bincount(votes.document, minlength=votes.documents)[votes.document] > 1
         self._others = votes.labels - np.bincount(pairs.document, minlength=votes.documents)
-        self._share, self._total = np.zeros(len(pairs)), np.ones(votes.documents)
+        self._share: NDArray[np.float64] = np.zeros(len(pairs))
+        self._total: NDArray[np.float64] = np.ones(votes.documents)
 
     def weigh(self, accuracy: NDArray[np.float64]) -> None:
         votes, pairs = self._votes, self._pairs
@@ -142,7 +142,7 @@ class _Exclusive:
         np.maximum.at(highest, pairs.document, agree - against)
         self._share = np.exp(agree - against - highest[pairs.document])
         unnamed = self._others * np.exp(-highest)
-        self._total = np.bincount(pairs.document, self._share, votes.documents) + unnamed
+        self._total = np.asarray(np.bincount(pairs.document, self._share, votes.documents) + unnamed, dtype=np.float64)
 
     def posterior(self) -> NDArray[np.float64]:
         """Compute the probability of each pair."""

@@ -69,8 +69,8 @@ class Pairs:
     def tally(self, votes: Votes, weight: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Add up the voters' weights for and against each pair, a vote of little confidence less."""
         each = weight[votes.voter] * votes.confidence
-        agree = np.bincount(self.of_vote, np.where(votes.sign > 0, each, 0), len(self))
-        return agree, np.bincount(self.of_vote, np.where(votes.sign > 0, 0, each), len(self))
+        agree = _add_up(self.of_vote, np.where(votes.sign > 0, each, 0), len(self))
+        return agree, _add_up(self.of_vote, np.where(votes.sign > 0, 0, each), len(self))
 
     def quiet(self, votes: Votes, weight: NDArray[np.float64]) -> NDArray[np.float64]:
         """Add up the weights of the voters that spoke by silence against each pair."""
@@ -93,6 +93,10 @@ class Pairs:
         keys = np.unique(votes.voter.astype(np.int64) * votes.labels + votes.label)
         voter, label = np.divmod(keys, votes.labels)
         return voter, label
+
+
+def _add_up(places: NDArray[np.int64], values: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    return np.asarray(np.bincount(places, values, size), dtype=np.float64)
 
 
 def number(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,9 +1,10 @@
-"""Votes on labels of which a document may have several: per label, how often a voter is right when it is there, and when
-it is not (two-sided Dawid-Skene), found by EM in time proportional to the votes.
+"""Votes on labels of which a document may have several: two-sided Dawid-Skene, in time proportional to the votes.
 
-A voter's two rates for a label are drawn towards its rates over all labels, as by `strength` votes, so that a label that
-was voted on five times borrows from the others. What a voter says has levels (`Votes.letters`), each with rates of its
-own: what a rank or a confidence is worth is learned, not believed.
+For each voter and label, EM finds how often the voter says yes where the label is right, and where it is wrong.
+
+A voter's two rates for a label are drawn towards its rates over all labels, as by `strength` votes, so that a label
+that was voted on five times borrows from the others. What a voter says has levels (`Votes.letters`), each with rates of
+its own: what a rank or a confidence is worth is learned, not believed.
 
 Silence of two kinds. A voter that judges what it is shown (for and against) abstains by saying nothing: its rates are
 of what it said, and pairs of document and label on which nobody voted are left out of account. A voter that speaks by
@@ -71,8 +72,7 @@ def two_sided(
     pairs = Pairs.of(votes, known or KnownLabels.none())
     model = _Model(votes, pairs, strength)
     posterior = pairs.clamp(model.first())
-    done = 0
-    for done in range(1, rounds + 1):
+    for done in range(1, rounds + 1):  # noqa: B007 - told below
         model.learn(posterior)
         before, posterior = posterior, pairs.clamp(model.infer())
         if np.abs(posterior - before).sum() <= _STILL * posterior.sum():
@@ -144,7 +144,8 @@ class _Model:
 
     def _mass(self, posterior: NDArray[np.float64]) -> NDArray[np.float64]:
         """Add up what is believed true, by label and group, pairs without a vote included."""
-        touched = np.bincount(self._place, posterior, self._base.size).reshape(self._base.shape)
+        counted = np.bincount(self._place, posterior, self._base.size)
+        touched = np.asarray(counted.reshape(self._base.shape), dtype=np.float64)
         if not self._whole:
             return touched
         untold = expit(logit(self.prior)[:, None] + self._base)

@@ -70,7 +70,9 @@ class Echo:
 def figures_of(votes: Votes, known: KnownLabels, *, exclusive: bool) -> VoterFigures:
     """Count what voters did, and what of it was right."""
     n = len(votes.voters)
-    item = votes.document.astype(np.int64) if exclusive else votes.document.astype(np.int64) * votes.labels + votes.label
+    item = (
+        votes.document.astype(np.int64) if exclusive else votes.document.astype(np.int64) * votes.labels + votes.label
+    )
     _, place = number(item)
     here = np.bincount(place)
     distinct = np.unique(votes.voter.astype(np.int64) * votes.labels + votes.label) // votes.labels

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -86,15 +86,16 @@ class Votes:
         """Count the votes."""
         return len(self.sign)
 
-    def of_voters(self, kept: NDArray[np.bool_]) -> Votes:
-        """Keep the votes of some voters; their numbers and all else stay."""
-        return self.where(kept[self.voter])
-
     def where(self, kept: NDArray[np.bool_]) -> Votes:
         """Keep some votes."""
-        flat = (self.voter, self.document, self.label, self.sign, self.confidence, self.rank)
-        return Votes(
-            self.voters, self.documents, self.labels, *(each[kept] for each in flat), self.group, self.shown
+        return replace(
+            self,
+            voter=self.voter[kept],
+            document=self.document[kept],
+            label=self.label[kept],
+            sign=self.sign[kept],
+            confidence=self.confidence[kept],
+            rank=self.rank[kept],
         )
 
     @property

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 
 def claims_probabilities(program: Mapping[str, Any]) -> bool:
-    """Say whether a program's scores are meant as probabilities: it was calibrated, its Rank reads P(yes), or
-    it combined votes into probabilities.
+    """Say whether a program's scores are meant as probabilities.
 
-    The scores of a fusion lie between 0 and 1 as well, and are none.
+    They are where it was calibrated, its Rank reads P(yes), or it combined votes into probabilities. The scores of a
+    fusion lie between 0 and 1 as well, and are none.
 
     Args:
         program: The specification that is stored with a run.

@@ -43,14 +43,14 @@ class Incoming:
             raise InputError(
                 f"there is no field {missing[0]!r}; the fields are {', '.join(map(repr, columns)) or 'none'}",
                 path=path,
-                remedy="A table of votes has the fields document and label, and may have voter, vote, confidence, rank.",
+                remedy="A table of votes has document and label, and may have voter, vote, confidence, rank.",
             )
         self._connection = store.connection
         chosen = {name: f'"{name}"::VARCHAR' if name in columns else other for name, other in _OPTIONAL.items()}
         query = (
             "CREATE OR REPLACE TEMP TABLE incoming AS SELECT row_number() OVER () AS line, "  # noqa: S608
-            f"coalesce({chosen['voter']}, $voter) AS voter, \"document\"::VARCHAR AS document, "
-            f'"label"::VARCHAR AS label, lower(coalesce({chosen["vote"]}, \'1\')) AS vote, '
+            f'coalesce({chosen["voter"]}, $voter) AS voter, "document"::VARCHAR AS document, '
+            f"\"label\"::VARCHAR AS label, lower(coalesce({chosen['vote']}, '1')) AS vote, "
             f"coalesce({chosen['confidence']}, '1') AS confidence, coalesce({chosen['rank']}, '0') AS rank "
             f"FROM {_reader(path)}"
         )
@@ -121,7 +121,10 @@ class Incoming:
             "label IS NULL OR trim(label) = ''": ("the label", "label"),
             "trim(voter) = ''": ("the voter", "voter"),
             f"vote NOT IN {_FOR} AND vote NOT IN {_AGAINST}": ("the vote is not 1 or -1:", "vote"),
-            "coalesce(TRY_CAST(confidence AS DOUBLE), -1) NOT BETWEEN 1e-9 AND 1": ("the confidence is not in 0..1:", "confidence"),
+            "coalesce(TRY_CAST(confidence AS DOUBLE), -1) NOT BETWEEN 1e-9 AND 1": (
+                "the confidence is not in 0..1:",
+                "confidence",
+            ),
             "coalesce(TRY_CAST(rank AS DOUBLE), -1) < 0": ("the rank is no number:", "rank"),
         }
         for condition, (what, column) in wrong.items():
@@ -143,7 +146,9 @@ def _reader(path: Path) -> str:
     suffix = (Path(path.stem) if path.suffix.lower() == ".gz" else path).suffix.lower()
     if suffix not in _READERS:
         raise InputError(
-            f"votes are not read from {suffix or 'such a file'}", path=path, remedy="Use .csv, .tsv, .jsonl or .parquet."
+            f"votes are not read from {suffix or 'such a file'}",
+            path=path,
+            remedy="Use .csv, .tsv, .jsonl or .parquet.",
         )
     quoted = "'" + str(path).replace("'", "''") + "'"
     return _READERS[suffix].format(quoted)

@@ -207,9 +207,14 @@ def read_votes(store: Store, voters: Sequence[str], taxonomy: str) -> VoteColumn
     shown = [[scopes[voter] in kind.split("|") for voter in voters] for kind in kinds]
     return VoteColumns(
         list(documents["document"]),
-        *(np.asarray(columns[name], dtype=kind) for name, kind in _KINDS.items()),
-        np.asarray(group, dtype=np.int32),
-        np.array(shown, dtype=np.bool_).reshape(len(kinds), len(voters)),
+        voter=np.asarray(columns["place"], dtype=np.int32),
+        document=np.asarray(columns["row"], dtype=np.int32),
+        label=np.asarray(columns["position"], dtype=np.int32),
+        sign=np.asarray(columns["vote"], dtype=np.int8),
+        confidence=np.asarray(columns["confidence"], dtype=np.float32),
+        rank=np.asarray(columns["rank"], dtype=np.int32),
+        group=np.asarray(group, dtype=np.int32),
+        shown=np.array(shown, dtype=np.bool_).reshape(len(kinds), len(voters)),
     )
 
 
@@ -240,15 +245,6 @@ _VOTES = (
     "SELECT place, row, position, vote, confidence, rank FROM votes JOIN who USING (voter) JOIN met USING (document) "
     "JOIN known USING (label) ORDER BY row, position, place"
 )
-
-_KINDS: dict[str, Any] = {
-    "place": np.int32,
-    "row": np.int32,
-    "position": np.int32,
-    "vote": np.int8,
-    "confidence": np.float32,
-    "rank": np.int32,
-}
 
 
 def copy_run(

@@ -117,7 +117,7 @@ class RunWriter:
         """Number a commit that is made beside this writer."""
         with self._lock:
             self._batch += 1
-            return self._batch
+            return int(self._batch)
 
     def close(
         self, state: str, seconds: float, spent: Sequence[Spending] = (), prefix: tuple[int, int] | None = None

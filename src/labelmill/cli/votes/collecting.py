@@ -91,10 +91,10 @@ def import_(
         ),
     ],
     out: Out,
-    taxonomy: Annotated[
-        Path | None, typer.Option("--taxonomy", "-t", help="The labels; a run brings its own.")
+    taxonomy: Annotated[Path | None, typer.Option("--taxonomy", "-t", help="The labels; a run brings its own.")] = None,
+    voter: Annotated[
+        str | None, typer.Option(help="Who votes, where the file does not say. Default: its name.")
     ] = None,
-    voter: Annotated[str | None, typer.Option(help="Who votes, where the file does not say. Default: its name.")] = None,
     run: Annotated[list[str] | None, typer.Option(help="Which run; repeatable. Default: the newest.")] = None,
     depth: Annotated[int, typer.Option(min=1, help="How far down a run's rankings its votes go.")] = 50,
     own_documents: Annotated[
@@ -188,7 +188,7 @@ def _report_imported(out: Path, found: Imported, *, as_json: bool) -> None:
     if outside:
         worst = next(iter(outside))
         say(
-            f"{sum(outside.values()):,} votes on {len(outside):,} labels are left out, which the taxonomy does not have, "
+            f"{sum(outside.values()):,} votes on {len(outside):,} labels are left out, which the taxonomy lacks, "
             f"for example {worst!r}: {found.examples[worst]}"
         )
     if found.unreadable:

@@ -69,7 +69,9 @@ def combine(
         float | None, typer.Option(help="Score that a label of the final set has at least. Default: 0.5.")
     ] = None,
     top_k: Annotated[int | None, typer.Option(min=1, help="Labels of a final set at most.")] = None,
-    run: Annotated[str | None, typer.Option(help="Name of the run. Default: made of the method and its options.")] = None,
+    run: Annotated[
+        str | None, typer.Option(help="Name of the run. Default: made of the method and its options.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the parts of gold that are left out in turn.")] = 0,
     id_field: options.IdField = "id",
     text_field: options.TextField = "text",

@@ -1,4 +1,4 @@
-"""Votes on labels: cast by functions, rules, aliases, neighbours and runs, brought in from files, summed up, combined."""
+"""Votes on labels: cast by functions, rules, names, neighbours and runs, read from files, summed up, combined."""
 
 from __future__ import annotations
 

@@ -137,9 +137,8 @@ def apply_votes(
             stack.callback(worker.close)
         for documents, casts in _cast(_batches(corpus, progress), names, workers):
             rows, failures = _resolve(documents, casts, taxonomy)
-            for voter, vote in here:
+            for _, vote in here:
                 rows += vote(documents)
-                del voter
             _keep(progress, failures, writer)
             writer.write([document.id for document in documents], rows)
             progress.votes.update(row[0] for row in rows)
@@ -168,7 +167,7 @@ def _batches(corpus: Corpus, progress: VotingProgress) -> Iterator[list[Document
 def _cast(
     batches: Iterable[list[Document]], names: Sequence[str], workers: Sequence[Worker]
 ) -> Iterator[tuple[list[Document], dict[str, Cast]]]:
-    """Have all voters of the workers vote, as many batches at once as there are workers; batches come back in any order."""
+    """Have all voters of the workers vote, a batch to each worker at once; batches come back in any order."""
     if not workers:
         yield from ((batch, {}) for batch in batches)
         return
@@ -198,9 +197,7 @@ def _cast(
 _Failures = list[tuple[str, str, str, str]]
 
 
-def _resolve(
-    documents: Sequence[Document], casts: dict[str, Cast], taxonomy: Taxonomy
-) -> tuple[list[Row], _Failures]:
+def _resolve(documents: Sequence[Document], casts: dict[str, Cast], taxonomy: Taxonomy) -> tuple[list[Row], _Failures]:
     """Turn what voters named into ids; what is no label of the taxonomy is a failure."""
     rows: list[Row] = []
     failures: _Failures = []
@@ -267,7 +264,9 @@ def _neighbour_votes(taxonomy: Taxonomy, electorate: Electorate) -> _Vote:
     gold = [each for each in GoldCorpus.read(electorate.neighbours).documents if each.labels]
     if not gold:
         raise InputError(
-            "no document has gold labels", path=electorate.neighbours[0], remedy="Give --neighbours documents with gold."
+            "no document has gold labels",
+            path=electorate.neighbours[0],
+            remedy="Give --neighbours documents with gold.",
         )
     texts = [chunk(each.text, _CHUNK_CHARACTERS, _CHUNK_OVERLAP) for each in gold]
     known = [_positions(taxonomy, each.labels or ()) for each in gold]

@@ -149,9 +149,7 @@ def _lay_out(election: Election, found: Combination, least: float | None, most: 
     row, label, score, rank = row[kept], label[kept], score[kept], rank[kept]
     ids = np.array([each.id for each in election.taxonomy.labels], dtype=np.object_)
     selected = (rank <= most) & (score >= (0 if least is None else least))
-    return CombinedLabels(
-        election.documents, row, ids[label], rank.astype(np.int32), np.round(score, 9), selected
-    )
+    return CombinedLabels(election.documents, row, ids[label], rank.astype(np.int32), np.round(score, 9), selected)
 
 
 def _program(

@@ -94,9 +94,7 @@ def _chosen(path: str | Path, there: Sequence[VoterRow], voters: Sequence[str]) 
     return chosen
 
 
-def _known(
-    gold: GoldCorpus | None, documents: Sequence[str], taxonomy: Taxonomy
-) -> tuple[KnownLabels, int, list[str]]:
+def _known(gold: GoldCorpus | None, documents: Sequence[str], taxonomy: Taxonomy) -> tuple[KnownLabels, int, list[str]]:
     if gold is None:
         return KnownLabels.none(), 0, []
     places = {name: row for row, name in enumerate(documents)}

@@ -150,9 +150,7 @@ class Worker:
         with path.open("r+b") as file:
             self._place = mmap.mmap(file.fileno(), 8)
         command = [sys.executable, "-m", "labelmill.pipelines.voting.worker", str(path)]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-        )
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
         self._at = (-1, 0.0, 0.0)
         began = time.monotonic()
         try:

@@ -130,7 +130,7 @@ def _read_table(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
             for several in ("words", "regex"):
                 if several in record:  # an expression may hold any separator
                     cell = record[several]
-                    record[several] = split_labels(cell) if several == "words" or cell.startswith("[\"") else [cell]
+                    record[several] = split_labels(cell) if several == "words" or cell.startswith('["') else [cell]
             yield rows.line_num, record
 
 
