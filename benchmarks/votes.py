@@ -37,7 +37,7 @@ class Corpus:
     """Votes, labels and texts of a corpus, all splits one after the other."""
 
     def __init__(self, name: str) -> None:
-        self.metric = CORPORA[name]
+        self.name, self.metric = name, CORPORA[name]
         folder = data_folder(name)
         self.labels = [row["id"] for row in _rows(folder / "labels.jsonl.gz")]
         rows = [(split, row) for split in SPLITS for row in _rows(folder / f"docs-{split}.jsonl.gz")]
@@ -138,46 +138,80 @@ def combiners(corpus: Corpus) -> dict[str, Callable[[int], Table]]:
     return ways
 
 
+_CHOSEN: dict[tuple[str, str], Any] = {}
+"""What was chosen on the validation documents with the first seed, by corpus and way."""
+
+
 def snorkel(corpus: Corpus, seed: int, *, tune: bool) -> Table:
     """Fit Snorkel's label model on the training documents; its rate, its penalty and its balance chosen on valid."""
     from snorkel.labeling.model import LabelModel
 
     train = corpus.matrix[corpus.at("train")]
     active = (train >= 0).any(axis=0)
-    choices = [{}]
-    if tune:
+
+    def fit(choice: dict[str, Any]) -> Table:
+        model = LabelModel(cardinality=len(corpus.labels), verbose=False)
+        model.fit(train[:, active], seed=seed, progress_bar=False, **choice)
+        table = np.asarray(model.predict_proba(corpus.matrix[:, active]))
+        table[~corpus.covered] = corpus.prior
+        return table
+
+    if not tune:
+        return fit({})
+    place = corpus.name, "snorkel"
+    if place not in _CHOSEN:
         choices = [
             {"lr": rate, "l2": penalty, "n_epochs": 500, "class_balance": balance}
             for rate in (0.01, 0.001)
             for penalty in (0.0, 0.1)
             for balance in (None, corpus.prior)
         ]
-    found = []
-    for choice in choices:
-        model = LabelModel(cardinality=len(corpus.labels), verbose=False)
-        model.fit(train[:, active], seed=seed, progress_bar=False, **choice)
-        table = np.asarray(model.predict_proba(corpus.matrix[:, active]))
-        table[~corpus.covered] = corpus.prior
-        found.append(table)
-    return max(found, key=lambda table: score(corpus, table, seed, "valid", covered=True))
+        _CHOSEN[place] = max(choices, key=lambda choice: score(corpus, fit(choice), seed, "valid", covered=True))
+    return fit(_CHOSEN[place])
 
 
-def end_model(corpus: Corpus, table: Table, seed: int, features: Any) -> float:
-    """Train a logistic regression on the soft labels of covered training documents, and measure it on test."""
+def end_model(corpus: Corpus, way: str, table: Table, seed: int, features: Any) -> float:
+    """Train a logistic regression on the soft labels of covered training documents, and measure it on test.
+
+    Its penalty is chosen on the validation documents with the first seed; each seed draws the documents anew.
+    """
     from sklearn.linear_model import LogisticRegression
 
     rows = np.flatnonzero(corpus.at("train") & corpus.covered)
-    rows = np.random.default_rng(seed).choice(rows, len(rows))  # a bootstrap: what seeds are for
+    rows = np.random.default_rng(seed).choice(rows, len(rows))
     labels = np.tile(np.arange(len(corpus.labels)), len(rows))
     weight = table[rows].ravel()
-    kept = weight > 0.01
-    best: tuple[float, Any] = (-1.0, None)
-    for strength in (0.1, 1.0, 10.0):
-        model = LogisticRegression(C=strength, max_iter=300)
-        model.fit(features[np.repeat(rows, len(corpus.labels))[kept]], labels[kept], sample_weight=weight[kept])
-        guess = model.predict(features)
-        best = max(best, (measure(corpus, guess, corpus.at("valid")), guess), key=lambda pair: pair[0])
-    return measure(corpus, best[1], corpus.at("test"))
+    kept = np.flatnonzero(weight > 0.02)
+    examples = features[np.repeat(rows, len(corpus.labels))[kept]]
+
+    def guess(strength: float) -> NDArray[np.int64]:
+        found = []
+        for label in range(len(corpus.labels)):
+            yes = labels[kept] == label
+            if not yes.any() or (len(corpus.labels) == 2 and label != corpus.positive):
+                found.append(np.full(len(corpus.texts), -np.inf))
+                continue
+            model = LogisticRegression(C=strength, solver="liblinear")
+            found.append(model.fit(examples, yes, sample_weight=weight[kept]).decision_function(features))
+        table = np.stack(found, axis=1)
+        if len(corpus.labels) > 2:
+            return table.argmax(axis=1)
+        return _cut(corpus, table[:, corpus.positive])
+
+    place = corpus.name, way
+    if place not in _CHOSEN:
+        _CHOSEN[place] = max((0.3, 3.0), key=lambda each: measure(corpus, guess(each), corpus.at("valid")))
+    return measure(corpus, guess(_CHOSEN[place]), corpus.at("test"))
+
+
+def _cut(corpus: Corpus, worth: Table) -> NDArray[np.int64]:
+    """Choose between two labels; where F1 is measured, the cut is chosen on valid documents."""
+    best = 0.0
+    if corpus.metric == "F1":
+        here = corpus.at("valid")
+        cuts = sorted({0.0, *np.round(worth[here], 3).tolist()}, key=abs)
+        best = max(cuts, key=lambda cut: _f1(worth[here] >= cut, corpus.gold[here] == corpus.positive))
+    return np.where(worth >= best, corpus.positive, 1 - corpus.positive)
 
 
 def features_of(corpus: Corpus) -> Any:
@@ -205,7 +239,7 @@ def measure_corpus(name: str, seeds: int, *, models: bool) -> dict[str, Any]:
         for seed in range(seeds):
             table = make(seed)
             every = score(corpus, table, seed), score(corpus, table, seed, covered=True)
-            figures.append((*every, end_model(corpus, table, seed, features) if models else np.nan))
+            figures.append((*every, end_model(corpus, way, table, seed, features) if models else np.nan))
         means = np.mean(figures, axis=0)
         result["ways"][way] = dict(zip(("all", "covered", "end_model"), np.round(means, 4).tolist(), strict=True))
         print(f"{name:<11} {way:<38} all {means[0]:.3f}  covered {means[1]:.3f}  end model {means[2]:.3f}", flush=True)

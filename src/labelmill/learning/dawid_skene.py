@@ -208,10 +208,9 @@ class _Model:
         own = np.where(self._for, mean, 1 - mean)
         centre = others * (1 - own)[:, None]
         centre[rows, label] = own
-        return centre
+        return np.asarray(centre)
 
 
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    logits -= logits.max(axis=1, keepdims=True)
-    np.exp(logits, out=logits)
-    return np.asarray(logits / logits.sum(axis=1, keepdims=True))
+    shares: NDArray[np.float64] = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))

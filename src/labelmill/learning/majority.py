@@ -50,8 +50,8 @@ def majority(votes: Votes, known: KnownLabels | None = None, *, exclusive: bool)
     agree, against = pairs.tally(votes, ones)
     if exclusive:
         net = np.maximum(agree - against, 0)
-        total = np.bincount(pairs.document, net, votes.documents)[pairs.document]
-        return pairs.soft(pairs.clamp(net / np.maximum(total, 1)), _WORTH)
+        cast = np.bincount(pairs.document, net, votes.documents)[pairs.document]
+        return pairs.soft(pairs.clamp(net / np.maximum(cast, 1)), _WORTH)
     total = agree + against + pairs.quiet(votes, ones)
     return pairs.soft(pairs.clamp(agree / np.maximum(total, 1)), _WORTH)
 

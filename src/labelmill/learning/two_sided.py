@@ -10,6 +10,7 @@ Silence of two kinds. A voter that judges what it is shown (for and against) abs
 of what it said, and pairs of document and label on which nobody voted are left out of account. A voter that speaks by
 silence says no to all labels that it ever votes on, in every document that it was shown: then every pair of a document
 and a label counts, those on which nobody voted label by label together, so that the cost is that of the votes still.
+No label is then taken to be true more often than some voter votes for it.
 """
 
 from __future__ import annotations
@@ -105,6 +106,9 @@ class _Model:
         touched = np.bincount(place, minlength=votes.labels * groups).reshape(-1, groups)
         self._untouched = (pairs.sizes - touched) if self._whole else np.zeros(touched.shape)
         self._pairs_of = self._untouched.sum(axis=1) + touched.sum(axis=1)
+        named = pairs.truth == 1
+        named[pairs.of_vote[votes.sign > 0]] = True
+        self._named = np.bincount(pairs.label[named], minlength=votes.labels)
         self.prior = np.full(votes.labels, 0.5)
         self._base = np.zeros((votes.labels, groups))
         self._weights = np.zeros(self._all.size)
@@ -156,6 +160,9 @@ class _Model:
         usual = true.sum() / max(self._pairs_of.sum(), 1)
         hold = 1.0 if self._whole else _BALANCE_STRENGTH
         prior = (true + hold * usual) / (self._pairs_of + hold)
+        if self._whole:
+            # Else all voters could as well be those that name what is wrong, and miss what is right.
+            prior = np.minimum(prior, self._named / np.maximum(self._pairs_of, 1))
         self.prior = np.clip(prior, _LEAST, 1 - 1e-4)
 
     def _spoken(

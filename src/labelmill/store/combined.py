@@ -13,7 +13,7 @@ from labelmill.keys import content_key
 from labelmill.store.database import Store
 from labelmill.store.writer import RunWriter
 
-_AT_ONCE = 5_000
+_AT_ONCE = 25_000
 """Documents of a commit."""
 
 

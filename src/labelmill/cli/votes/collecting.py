@@ -115,7 +115,8 @@ def import_(
     from labelmill.taxonomy import Taxonomy
 
     if source.suffix.lower() == ".duckdb":
-        for name in run or [None]:
+        names: list[str | None] = [*run] if run else [None]
+        for name in names:
             _report_imported(out, import_run(source, out, name, depth=depth), as_json=as_json)
         return
     if run:

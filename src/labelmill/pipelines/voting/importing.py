@@ -91,8 +91,8 @@ def import_labels(
         row = VoterRow(voter, "imported", ", ".join(map(str, paths)), silence=True)
         writer = VoteWriter(store, [row], taxonomy, uuid4().hex)
         batch: list[Document] = []
-        fields = {"id_field": id_field, "text_field": text_field, "labels_field": labels_field}
-        for item in read_documents(paths, **fields):
+        items = read_documents(paths, id_field=id_field, text_field=text_field, labels_field=labels_field)
+        for item in items:
             if not isinstance(item, Document):
                 found.unreadable += 1
             elif item.labels is not None:
