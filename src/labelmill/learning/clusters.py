@@ -164,8 +164,8 @@ def _partition(vectors: Vectors, tree: NDArray[np.float64] | None, count: int) -
 def _counts(most: int) -> list[int]:
     """List the numbers to try: all up to 16, then in growing steps, and the largest."""
     few = list(range(2, min(most, 16) + 1))
-    more = np.geomspace(17, most, _COUNTS - len(few)) if most > 16 else []
-    return sorted({*few, *(round(count) for count in more)})
+    more = np.geomspace(17, most, _COUNTS - len(few)).tolist() if most > 16 else []
+    return sorted({*few, *map(round, more)})
 
 
 def _means(vectors: Vectors, of: Places) -> Vectors:

@@ -153,7 +153,7 @@ class Drafting:
         if name and there not in {None, place}:
             self.decisions.append(Decision("refused", (draft.name,), f"another label is called {name}"))
             name = ""
-        words = {key: text for key in _WORDS if (text := clean_text(item.get(key) or ""))}
+        words: Any = {key: text for key in _WORDS if (text := clean_text(item.get(key) or ""))}
         if name and name != draft.name:
             words["name"] = name
             self.decisions.append(Decision("renamed", (draft.name,), "a better name", name))

@@ -21,14 +21,15 @@ _MORE_TERMS = 5
 _CHARACTERS_READ = 4000
 _LEADING = re.compile(r"^\s*(?:\d+\s*[.):]|[-*•#]+)\s+")
 _QUOTES = " \t\"'`“”„«»*_.:;,"
-_EMPTY = frozenset("other others miscellaneous misc none unknown n/a na null label name".split())
-_SAY_NOTHING = frozenset(
-    "i me my mine we us our you your he him his she her it its they them their this that these those who whom whose "
-    "which what when where why how do does did doing done have has had having can could will would should shall may "
-    "might must am is are was were be been being not no yes and or but if so too very just still from to of for in on "
-    "at by with about into out up some any there here then than also please hi hello hey thanks thank ok okay dear "
-    "want wants wanted need needs like know get gets got getting go going make made let lets".split()
-)
+_EMPTY = ("other", "others", "miscellaneous", "misc", "none", "unknown", "n/a", "na", "null", "label", "name")
+_EMPTY_WORDS = """
+i me my mine we us our you your he him his she her it its they them their this that these those who whom whose
+which what when where why how do does did doing done have has had having can could will would should shall may
+might must am is are was were be been being not no yes and or but if so too very just still from to of for in on
+at by with about into out up some any there here then than also please hi hello hey thanks thank ok okay dear
+want wants wanted need needs like know get gets got getting go going make made let lets
+"""
+_SAY_NOTHING = frozenset(_EMPTY_WORDS.split())
 """Words that no term of a name begins or ends with, beside the function words of its language."""
 
 
