@@ -40,6 +40,8 @@ def test_these_are_the_commands():
         "taxonomy check",
         "taxonomy show",
         "taxonomy fetch",
+        "taxonomy generate",
+        "taxonomy eval",
         "models list",
         "models fetch",
     }
