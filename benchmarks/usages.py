@@ -78,7 +78,9 @@ def measure(documents: int, count: int, limit: int, *, as_gold: bool) -> dict[st
         kept = usages if program.spec.usages else None
         result[name] = {"left_out": program.figures["left_out"], "kept": bool(kept)}
         if settings:
-            result["trials"] = [trial for trial in program.figures["trials"] if trial["without"][-1:] in ((), ("usages",))]
+            result["trials"] = [
+                trial for trial in program.figures["trials"] if trial["without"][-1:] in ((), ("usages",))
+            ]
         with Labeler(taxonomy, program=program, usages=kept) as labeler:
             runs[name] = label(labeler, tests)
     if as_gold:

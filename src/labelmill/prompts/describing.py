@@ -1,4 +1,4 @@
-"""DSPy signatures that describe labels: what a label means, what belongs and what does not, how documents speak of it."""
+"""DSPy signatures that describe labels: what one means, what belongs and what does not, how documents speak of it."""
 
 from __future__ import annotations
 

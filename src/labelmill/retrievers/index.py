@@ -67,7 +67,7 @@ class Indexes:
         self._opened: dict[tuple[str, str], Dense] = {}
 
     def dense(self, view: str, embedder: Embedder) -> Dense:
-        """Open dense retrieval over a view: ``names``, ``aliases``, ``descriptions`` or ``usages``, once an embedder."""
+        """Open dense retrieval over a view: ``names``, ``aliases``, ``descriptions``, ``usages``; once an embedder."""
         if (view, embedder.fingerprint) in self._opened:
             return self._opened[view, embedder.fingerprint]
         texts = self._view(view)

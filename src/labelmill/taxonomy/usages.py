@@ -79,7 +79,9 @@ class Usages:
         for number, row in read_lines(source, "a label's phrases"):
             label = text_of(row, "id", source, number)
             if label not in labels:
-                remedy = "Remove the line, or have the file written anew for these labels, with the same --labels-where."
+                remedy = (
+                    "Remove the line, or have the file written anew for these labels, with the same --labels-where."
+                )
                 raise InputError(f"no label has the id {quote(label)}", path=source, line=number, remedy=remedy)
             if label in lines:
                 said = f"the label {quote(label)} has phrases twice, first{on_line(lines[label])}"

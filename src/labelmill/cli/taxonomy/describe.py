@@ -1,4 +1,4 @@
-"""``labelmill taxonomy describe``: drafts of descriptions and instructions, phrases, and the next version of a taxonomy."""
+"""``labelmill taxonomy describe``: drafts of descriptions and instructions, their acceptance, and usage phrases."""
 
 from __future__ import annotations
 

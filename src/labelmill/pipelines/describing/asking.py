@@ -134,12 +134,19 @@ class _Asking:
                     open_.append((place, question))
                     continue
                 self._answers[place] = entry.output
-                self._account.tokens += entry.prompt_tokens + entry.completion_tokens
+                self._count(entry)
                 self._progress.done += 1
                 self._progress.reused += 1
             await self._ask(answering, open_)
         self._tell()
         return AskedOf(self._answers, self._progress)
+
+    def _count(self, entry: Entry) -> None:
+        """Take note of what an answer of the journal has cost, which tells what others will."""
+        tokens = entry.prompt_tokens + entry.completion_tokens
+        self._account.settle(0.0, 0, tokens)
+        self._account.seen += _UNIT
+        self._account.dearest = max(self._account.dearest, tokens / _UNIT)
 
     async def _ask(self, answering: Answering, open_: Sequence[tuple[int, Question]]) -> None:
         running: set[asyncio.Task[None]] = set()

@@ -126,7 +126,9 @@ def describe(
         if answer is None:
             continue
         evidence = tuple(known.documents[place].id for place in each.places)
-        blank = Draft(taxonomy[label].id, taxonomy[label].name, "description", "", f"model {connection.model}", evidence)
+        blank = Draft(
+            taxonomy[label].id, taxonomy[label].name, "description", "", f"model {connection.model}", evidence
+        )
         problem = f"{answer.kind}: {answer.message}" if isinstance(answer, Failure) else refuse.problem(answer)
         if isinstance(answer, Failure) or problem:
             drafts.append(replace(blank, problem=problem))
@@ -137,9 +139,7 @@ def describe(
     return Described(tuple(drafts), len(wanted), len(wanted) - len(labels), not_asked, asked.progress)
 
 
-def _of_words(
-    taxonomy: Taxonomy, known: LabelledDocuments, telling: Telling, labels: Sequence[int]
-) -> Described:
+def _of_words(taxonomy: Taxonomy, known: LabelledDocuments, telling: Telling, labels: Sequence[int]) -> Described:
     """Describe labels by the words that their documents have and others have not; they are marked as such."""
     drafts = []
     for position in labels:

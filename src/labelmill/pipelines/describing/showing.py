@@ -33,9 +33,7 @@ class Shown:
     places: tuple[int, ...]
 
 
-def show_to_model(
-    label: int, taxonomy: Taxonomy, known: LabelledDocuments, telling: Telling, examples: int
-) -> Shown:
+def show_to_model(label: int, taxonomy: Taxonomy, known: LabelledDocuments, telling: Telling, examples: int) -> Shown:
     """Choose the documents that are most typical of a label, and cut out where they are.
 
     Args:

@@ -18,13 +18,18 @@ from labelmill.taxonomy import Taxonomy
 _ENOUGH = 2
 """Documents of a label that have a word, for it to be telling: what one alone says is its own."""
 
+_BY_CHANCE = 6.635
+"""Of the likelihood ratio, which in one of a hundred cases is larger where there is nothing (chi square, 1 degree)."""
+
 
 class Telling:
     """Class-based TF-IDF over labelled documents: what share of a label's documents has a word, and others have not.
 
     A word's weight for a label is ``p log(p / q)``: p is the share of the label's documents that have it, smoothed by
     one document without, and q that of all other documents, by half a one with. Shares rather than counts of words,
-    so that one long document does not decide. Words are stems; function words are no words.
+    so that one long document does not decide. What could well be chance tells nothing: a word counts where documents
+    with and without the label differ in it by a likelihood ratio test at the level of 1%. Words are stems; function words
+    are no words.
 
     Args:
         known: The documents. What is not among the labels' documents says nothing.
@@ -79,7 +84,7 @@ class Telling:
         return self._best(other, places, most)
 
     def alike(self, label: int, most: int) -> list[int]:
-        """List the labels whose telling words are most like a label's: those that it is most easily taken for.
+        """List the labels whose documents' words are most like a label's: those that it is most easily taken for.
 
         Without its ancestors and children, which contain it or are contained. Where nothing is known of its words,
         those with a parent in common.
@@ -90,8 +95,12 @@ class Telling:
         order = np.lexsort((row.indices, -row.data))
         found = [int(other) for other, near in zip(row.indices[order], row.data[order], strict=True) if near > 0]
         parents = {self._taxonomy[at].id: at for at in above}
-        beside = [at for each in self._taxonomy[label].parents if each in parents
-                  for at in self._taxonomy.children(parents[each])]
+        beside = [
+            at
+            for each in self._taxonomy[label].parents
+            if each in parents
+            for at in self._taxonomy.children(parents[each])
+        ]
         return [other for other in dict.fromkeys([*found, *beside]) if other not in related][:most]
 
     def _best(self, label: int, places: Sequence[int], most: int) -> list[int]:
@@ -120,9 +129,14 @@ class Telling:
     def _stems(self) -> list[str]:
         return list(self._numbers)
 
-    @cached_property
+    @property
     def _weights(self) -> Any:
-        """Weigh every word for every label: CSR float64, shape (labels, words)."""
+        """What is telling: CSR float64, shape (labels, words)."""
+        return self._both_weights[0]
+
+    @cached_property
+    def _both_weights(self) -> tuple[Any, Any]:
+        """Weigh every word for every label, those alone that are not by chance, and all."""
         from scipy import sparse
 
         documents, labels, words = len(self._known.documents), len(self._taxonomy), max(1, len(self._numbers))
@@ -134,16 +148,36 @@ class Telling:
         inside = both.data / (size + 1)
         outside = (of_word[both.col] - both.data + 0.5) / (documents - size + 1)
         weight = inside * np.log(inside / outside)
-        kept = (weight > 0) & (both.data >= np.minimum(_ENOUGH, size))
-        found = sparse.csr_matrix((weight[kept], (both.row[kept], both.col[kept])), shape=(labels, words))
-        found.sort_indices()
-        return found
+        chance = _likelihood_ratio(both.data, size, of_word[both.col], documents) < _BY_CHANCE
+        some = weight > 0
+        telling = some & ~chance & (both.data >= np.minimum(_ENOUGH, size))
+        found, every = (
+            sparse.csr_matrix((weight[kept], (both.row[kept], both.col[kept])), shape=(labels, words))
+            for kept in (telling, some)
+        )
+        return found, every
 
     @cached_property
     def _unit(self) -> Any:
         from sklearn.preprocessing import normalize
 
-        return normalize(self._weights)
+        return normalize(self._both_weights[1])
+
+
+def _likelihood_ratio(
+    both: NDArray[np.float64], label: NDArray[np.float64], word: NDArray[np.float64], documents: int
+) -> NDArray[np.float64]:
+    """Compute G² of the four-field table of label and word (Dunning 1993), each argument a number of documents."""
+    ratio = np.zeros(len(both))
+    for count, rows, columns in (
+        (both, label, word),
+        (label - both, label, documents - word),
+        (word - both, documents - label, word),
+        (documents - label - word + both, documents - label, documents - word),
+    ):
+        there = count > 0
+        ratio[there] += 2 * count[there] * np.log(count[there] * documents / (rows[there] * columns[there]))
+    return ratio
 
 
 def _indicator(rows: Sequence[NDArray[np.int32]], columns: int) -> Any:

@@ -31,18 +31,14 @@ def parts_of(program: Program, seconds: Mapping[str, float], asking: float) -> l
     width = len(OF_A_LANE)
     lanes: dict[str, set[int]] = {}
     embedders: dict[int, set[int]] = {}
-    usages: set[int] = set()
     took: dict[str | int, dict[str, float]] = {}
     for place, lane in enumerate(program.retrieve.lanes):
         own = set(range(place * width, (place + 1) * width))
         name = f"{lane.searched}/{lane.kind}"
         if lane.kind == "phrases" and program.spec.infer == "both":
             name = INFER
-        if lane.searched == USAGES:  # in all kinds of queries: they are kept together or not at all
-            usages.update(own)
-            took.setdefault(USAGES, {})[lane.name] = seconds.get(lane.name, 0.0)
-        if lane.searched == USAGES and name != INFER:
-            continue
+        elif lane.searched == USAGES:
+            name = USAGES  # in all kinds of queries: they are kept together or not at all
         lanes.setdefault(name, set()).update(own)
         took.setdefault(name, {INFER: asking} if name == INFER else {})[lane.name] = seconds.get(lane.name, 0.0)
         if lane.embedder and not _makes_tokens(program.spec.embedders[lane.embedder], columns):
@@ -51,11 +47,8 @@ def parts_of(program: Program, seconds: Mapping[str, float], asking: float) -> l
     for name, own in lanes.items():
         if name == NEIGHBOURS:
             own.update(place for place, column in enumerate(columns) if column == "label.log_share_of_gold")
-    found = [
-        Part(name, "infer" if name == INFER else "lane", frozenset(own), took[name]) for name, own in lanes.items()
-    ]
-    if usages:
-        found.append(Part(USAGES, USAGES, frozenset(usages), took[USAGES]))
+    kinds = {INFER: "infer", USAGES: "usages"}
+    found = [Part(name, kinds.get(name, "lane"), frozenset(own), took[name]) for name, own in lanes.items()]
     for name in program.spec.scorers:
         own = {place for place, column in enumerate(columns) if column.split(".")[0] == name}
         spent = {scorer: value for scorer, value in seconds.items() if scorer.split(".")[0] == name}

@@ -94,7 +94,9 @@ def tune(
         loaded = [each if not isinstance(each, str) else load_embedder(each) for each in embedders]
         named = tuple(each if isinstance(each, str) else each.name for each in embedders)
         settings.setdefault("infer", "both" if connection.model else "windows")
-        spec = make_spec(model=connection.model, embedders=named, rank=kinds[0], usages=usages.key if usages else "", **settings)
+        spec = make_spec(
+            model=connection.model, embedders=named, rank=kinds[0], usages=usages.key if usages else "", **settings
+        )
         if spec.candidates > spec.pool:
             spec = remake(spec, pool=2 * spec.candidates)
         steps = Steps(
