@@ -28,8 +28,8 @@ class Telling:
     A word's weight for a label is ``p log(p / q)``: p is the share of the label's documents that have it, smoothed by
     one document without, and q that of all other documents, by half a one with. Shares rather than counts of words,
     so that one long document does not decide. What could well be chance tells nothing: a word counts where documents
-    with and without the label differ in it by a likelihood ratio test at the level of 1%. Words are stems; function words
-    are no words.
+    with and without the label differ in it by a likelihood ratio test at the level of 1%. Words are stems; function
+    words are no words.
 
     Args:
         known: The documents. What is not among the labels' documents says nothing.
