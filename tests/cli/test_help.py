@@ -38,6 +38,7 @@ def test_these_are_the_commands():
         "runs",
         "status",
         "taxonomy check",
+        "taxonomy describe",
         "taxonomy show",
         "taxonomy fetch",
         "taxonomy generate",

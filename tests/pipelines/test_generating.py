@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from generating_models import TOPICS, Taxonomist, rubbish, topic_rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from generating_models import TOPICS, Taxonomist, rubbish, topic_rows
 from labelmill.corpus import Corpus
 from labelmill.errors import InputError, ModelGone, ModelRejected, ModelUnavailable
 from labelmill.pipelines.generating import generate

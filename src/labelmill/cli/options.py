@@ -68,6 +68,12 @@ TunedProgram = Annotated[
     Path | None,
     typer.Option("--program", help="A program that `labelmill tune` wrote, in place of choosing the stages here."),
 ]
+UsagesFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--usages", help="Phrases that say how documents speak of labels: a file of `taxonomy describe --phrases`."
+    ),
+]
 TopK = Annotated[
     int | None,
     typer.Option(min=1, help="Labels of a document's final set at most. Default: 5, or as the program has it."),

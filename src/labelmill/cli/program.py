@@ -105,6 +105,7 @@ def _choose(
     embedder: options.EmbedderChoice = None,
     labels_where: options.Where = None,
     language: options.Language = "en",
+    usages: options.UsagesFile = None,
     top_k: options.TopK = None,
     threshold: options.Threshold = None,
     candidates: options.Candidates = None,
@@ -116,6 +117,7 @@ def _choose(
 ) -> ProgramChoice:
     settings = {
         "task": task,
+        "usages": usages,
         "top_k": top_k,
         "threshold": threshold,
         "candidates": candidates,

@@ -75,6 +75,7 @@ def tune(
     delta: Annotated[
         float | None, typer.Option(help="Keep the promise with confidence 1 - delta. Default: 0.1 for precision.")
     ] = None,
+    usages: options.UsagesFile = None,
     top_k: options.TopK = None,
     keep_all: Annotated[bool, typer.Option("--keep-all", help="Leave out no evidence, be it of use or not.")] = False,
     seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
@@ -96,6 +97,7 @@ def tune(
     from labelmill.pipelines.tuning import tune as learn
     from labelmill.prompts.card import TaskCard
     from labelmill.taxonomy import Taxonomy
+    from labelmill.taxonomy.usages import Usages
 
     wanted = parse_promise(promise)
     if out.is_dir():
@@ -104,6 +106,7 @@ def tune(
         raise InputError("there is no such folder for the program", path=out, remedy="Make it, or name another --out.")
     documents = _read(gold, limit, id_field, text_field, labels_field)
     labels = Taxonomy.read(taxonomy, where=labels_where, language=language)
+    phrases = None if usages is None else Usages.read(usages, labels)
     models, embedders = lm or ["none"], embedder or ["minilm"]
     shown = Progress()
     fetch_models([*embedders, *(["smollm2"] if "embedded" in models else [])], shown)
@@ -129,6 +132,7 @@ def tune(
             embedders=embedders,
             promise=wanted,
             delta=delta,
+            usages=phrases,
             keep_all=keep_all,
             seed=seed,
             journal=out.with_name(f"{out.name}.journal") if models != ["none"] else None,
@@ -194,7 +198,8 @@ def _report(program: ProgramFile, out: Path) -> None:
             f"The program holds the texts of the {len(program.spec.examples):,} gold documents, "
             "for their likeness to others."
         )
-    say(f"Wrote {out}. Next: labelmill label DOCS --taxonomy FILE --program {out} --out RUNS.duckdb")
+    also = " --usages FILE" if program.spec.usages else ""
+    say(f"Wrote {out}. Next: labelmill label DOCS --taxonomy FILE --program {out}{also} --out RUNS.duckdb")
 
 
 def _put_trials(trials: list[Mapping[str, Any]], left_out: list[str]) -> None:

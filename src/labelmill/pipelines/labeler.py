@@ -35,6 +35,7 @@ from labelmill.retrievers.base import Embedder
 from labelmill.retrievers.index import Progress
 from labelmill.store import RunWriter, Store, Stored
 from labelmill.taxonomy import Taxonomy
+from labelmill.taxonomy.usages import Usages
 
 _MOST_DRAWN = 2000
 """Documents that a pilot may go on to, for servers that take hundreds at once."""
@@ -59,6 +60,8 @@ class Labeler:
             embedders.
         task: The wording, as a card or the path of a TOML file.
         top_k: Size of a final set at most: 5 by default, or as the program decides.
+        usages: Phrases that say how documents speak of labels, or their file: further lanes. A program that was tuned
+            with them needs the same ones.
         concurrency: Requests in flight at each server at most; by default as many as make it faster.
         timeout: Seconds for an answer of the model.
         patience: Seconds to wait for its servers while none answers.
@@ -85,6 +88,7 @@ class Labeler:
         embedders: Sequence[str | Embedder] | None = None,
         task: TaskCard | str | Path | None = None,
         top_k: int | None = None,
+        usages: Usages | str | Path | None = None,
         concurrency: int | None = None,
         timeout: float = TIMEOUT_SECONDS,
         patience: float = PATIENCE_SECONDS,
@@ -112,13 +116,14 @@ class Labeler:
                 )
             )
             name = self._connection.model
+            spoken = Usages.read(usages, taxonomy) if isinstance(usages, str | Path) else usages
             loaded = None
             if tuned:
                 spec = _with_overrides(tuned.spec, name, chosen)
                 loaded = _load(chosen["embedders"]) if "embedders" in chosen else None
             else:
-                spec, loaded = _choose(name, chosen)
-            self.program: Program = assemble(spec, taxonomy, embedders=loaded, progress=progress)
+                spec, loaded = _choose(name, chosen | ({"usages": spoken.key} if spoken else {}))
+            self.program: Program = assemble(spec, taxonomy, embedders=loaded, progress=progress, usages=spoken)
             self.notes = tuned.differences(self.program, name) if tuned else []
             if tuned and tuned.spec.decision and (own := sorted(set(chosen) & set(_NOT_THE_PROGRAMS))):
                 said = f"{' and '.join(own)} as given here: what the program's decision promises is not shown"

@@ -64,7 +64,7 @@ class Program:
         prompts = [stage.fingerprint() if stage else None for stage in (self.infer, self.rank)]
         # The wording is in the prompts' fingerprints, the embedders in Retrieve's: a server that moved changes no key.
         # What is retrieved with is in Retrieve's as well.
-        known = {"task", "prompts", "embedders", "lanes", "scorers", "pool", "examples", "fusion"}
+        known = {"task", "prompts", "embedders", "lanes", "usages", "scorers", "pool", "examples", "fusion"}
         spec = self.spec.model_dump(mode="json", exclude=known)
         return content_key(PROGRAM_VERSION, spec, self.taxonomy.key, self.retrieve.fingerprint, prompts)
 

@@ -56,6 +56,7 @@ class ProgramSpec(BaseModel):
         chunk_overlap: Characters that neighbouring pieces share.
         lanes: What each lane weighs in the fusion by rank, by what is searched and the kind of query
             (``names/windows``); None for the lanes that are good in general.
+        usages: Key of the phrases by which labels are found as well; empty where there are none. Not the phrases.
         scorers: What looks closer at candidates, for learned fusion.
         pool: Candidates that learned fusion looks at.
         examples: Gold documents, whose labels are a lane: those of the nearest ones.
@@ -80,6 +81,7 @@ class ProgramSpec(BaseModel):
     chunk_characters: int = Field(default=1200, ge=200)
     chunk_overlap: int = Field(default=100, ge=0)
     lanes: Mapping[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = None
+    usages: str = ""
     scorers: tuple[ScorerName, ...] = ()
     pool: int = Field(default=100, ge=1)
     examples: tuple[LabelledText, ...] = ()

@@ -24,8 +24,9 @@ from labelmill.retrievers.dense import Dense
 from labelmill.retrievers.late import LateInteraction
 from labelmill.retrievers.overlap import WordOverlap
 from labelmill.retrievers.tokens import NameTokens
-from labelmill.retrievers.views import View, names, names_and_aliases, names_with_descriptions
+from labelmill.retrievers.views import View, names, names_and_aliases, names_with_descriptions, usages
 from labelmill.taxonomy import Taxonomy
+from labelmill.taxonomy.usages import Usages
 
 INDEX_VERSION = 1
 """Raised whenever what is written changes, so that older folders are left alone."""
@@ -37,6 +38,9 @@ Progress = Callable[[str, int, int], None]
 
 VIEWS = {"names": names, "aliases": names_and_aliases, "descriptions": names_with_descriptions}
 
+USAGES = "usages"
+"""The view of what is no part of the labels themselves."""
+
 
 class Indexes:
     """The retrievers and scorers over one taxonomy, each opened from the cache or built into it.
@@ -45,22 +49,30 @@ class Indexes:
         taxonomy: The labels; its `key` is part of every cache key.
         root: Where indexes are kept; the user's cache folder by default.
         progress: Told how far a build is.
+        usages: Phrases that say how documents speak of labels; the key of these is part of their index's key.
     """
 
-    def __init__(self, taxonomy: Taxonomy, root: Path | None = None, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        taxonomy: Taxonomy,
+        root: Path | None = None,
+        progress: Progress | None = None,
+        usages: Usages | None = None,
+    ) -> None:
         """Remember what to index and where."""
         self.taxonomy = taxonomy
+        self._usages = usages
         self._root = root or cache_dir() / "indexes"
         self._progress = progress or (lambda *_: None)
         self._opened: dict[tuple[str, str, str], Dense] = {}
 
     def dense(self, view: str, embedder: Embedder) -> Dense:
-        """Open dense retrieval over a view: ``names``, ``aliases`` or ``descriptions``; once for each embedder."""
+        """Open dense retrieval over a view: ``names``, ``aliases``, ``descriptions``, ``usages``; once an embedder."""
         opened = view, embedder.name, embedder.fingerprint
         if opened in self._opened:
             return self._opened[opened]
-        texts = VIEWS[view](self.taxonomy.labels)
-        key = {"kind": "dense", "view": view, "embedder": embedder.fingerprint}
+        texts = self._view(view)
+        key = {"kind": "dense", "view": view, "embedder": embedder.fingerprint, **self._made_of(view)}
         folder = self._folder(key, lambda path: self._embed(texts, embedder, path))
         with _undamaged(folder):
             vectors = np.load(folder / "vectors.npy", allow_pickle=False).astype(np.float32)
@@ -79,8 +91,9 @@ class Indexes:
 
     def characters(self, view: str = "aliases") -> Characters:
         """Open character n-grams over a view."""
-        texts = VIEWS[view](self.taxonomy.labels)
-        folder = self._folder({"kind": "characters", "view": view}, lambda path: Characters.build(texts, path))
+        texts = self._view(view)
+        key = {"kind": "characters", "view": view, **self._made_of(view)}
+        folder = self._folder(key, lambda path: Characters.build(texts, path))
         with _undamaged(folder):
             return Characters.open(texts, folder)
 
@@ -99,6 +112,15 @@ class Indexes:
         folder = self._folder({"kind": "words"}, lambda path: WordOverlap.build(labels, path, told))
         with _undamaged(folder):
             return WordOverlap(labels, folder)
+
+    def _view(self, name: str) -> View:
+        if name != USAGES:
+            return VIEWS[name](self.taxonomy.labels)
+        return usages(self.taxonomy.labels, self._usages.phrases if self._usages else {})
+
+    def _made_of(self, view: str) -> dict[str, str]:
+        """Give what an index's key has to say of a view beside its name and the labels."""
+        return {"usages": self._usages.key if self._usages else ""} if view == USAGES else {}
 
     def _embed(self, view: View, embedder: Embedder, folder: Path) -> None:
         slices = []
