@@ -40,6 +40,7 @@ def test_these_are_the_commands():
         "taxonomy check",
         "taxonomy show",
         "taxonomy fetch",
+        "taxonomy diff",
         "models list",
         "models fetch",
     }

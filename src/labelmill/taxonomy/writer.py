@@ -25,7 +25,7 @@ def write_jsonl(taxonomy: Taxonomy, path: str | Path) -> None:
     target = Path(path)
     lines = (json.dumps(_record(label), ensure_ascii=False) + "\n" for label in taxonomy)
     try:
-        with _aside(target) as fresh:
+        with aside(target) as fresh:
             if target.suffix.lower() == ".gz":
                 with gzip.open(fresh, "wt", encoding="utf-8", newline="\n") as packed:
                     packed.writelines(lines)
@@ -41,7 +41,7 @@ def write_jsonl(taxonomy: Taxonomy, path: str | Path) -> None:
 
 
 @contextmanager
-def _aside(target: Path) -> Iterator[Path]:
+def aside(target: Path) -> Iterator[Path]:
     """Name a file beside `target` that takes its place at the end, or is deleted where something fails."""
     if target.exists() and not target.is_file():  # a pipe or a device is written as it is; a folder fails at once
         yield target
