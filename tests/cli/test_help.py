@@ -41,6 +41,7 @@ def test_these_are_the_commands():
         "taxonomy show",
         "taxonomy fetch",
         "taxonomy diff",
+        "taxonomy migrate",
         "models list",
         "models fetch",
     }
