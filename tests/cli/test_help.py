@@ -43,6 +43,8 @@ def test_these_are_the_commands():
         "taxonomy fetch",
         "taxonomy generate",
         "taxonomy eval",
+        "taxonomy diff",
+        "taxonomy migrate",
         "models list",
         "models fetch",
     }

@@ -34,6 +34,7 @@ from labelmill.records import Document, Prediction
 from labelmill.retrievers.base import Embedder
 from labelmill.retrievers.index import Progress
 from labelmill.store import RunWriter, Store, Stored
+from labelmill.store.lineage import Asked, BuildsOn, count_kept, older_run
 from labelmill.taxonomy import Taxonomy
 from labelmill.taxonomy.usages import Usages
 
@@ -250,8 +251,13 @@ class Labeler:
             stored: Stored | None = None
             if Path(out).exists():
                 name = run or ("" if corpus.is_stream else self.run_name(corpus))
-                stored = Stored(opened.enter_context(Store(out)), name, self.taxonomy)
-            lookups = {"answers": stored.answers, "retrievals": stored.retrievals} if stored else {}
+                store = opened.enter_context(Store(out))
+                stored = Stored(store, name, self.taxonomy)
+            lookups: dict[str, Any] = {}
+            if stored:
+                older = self._older_run(store, name)
+                lookups = {"answers": stored.answers, "retrievals": stored.retrievals, "builds_on": older}
+                lookups["asked"] = Asked(store, older.run) if older else None
             previewer = Previewer(self.program, self._connection.model, self._connection.identity, **lookups)
             failed, done = (stored.failed(), stored.done) if stored else ({}, lambda _: False)
             todo = Todo(self.program.key, done, failed, retry_failed=retry_failed)
@@ -261,6 +267,22 @@ class Labeler:
                 on_progress(previewer.preview)
             previewer.preview.skipped = todo.skipped
         return previewer.preview
+
+    def builds_on(self, out: str | Path, run: str) -> BuildsOn | None:
+        """Find the run of an older version of the taxonomy whose answers a run uses again; None where there is none.
+
+        Args:
+            out: The DuckDB file.
+            run: The run that builds on it, for the number of its documents that keep their candidates.
+
+        Raises:
+            StoreError: The file cannot be read.
+        """
+        if not Path(out).exists():
+            return None
+        with Store(out) as store:
+            older = self._older_run(store, run)
+            return count_kept(store, run, older) if older else None
 
     def plan_corpus(
         self,
@@ -311,6 +333,10 @@ class Labeler:
         spec = self.program.spec
         digits = content_key(self.program.key, [str(Path(path).resolve()) for path in corpus.paths])[:8]
         return f"{spec.infer}-{spec.rank}-{digits}"
+
+    def _older_run(self, store: Store, run: str) -> BuildsOn | None:
+        spec = self.program.spec
+        return older_run(store, run, spec.described(), self.taxonomy) if spec.uses_model else None
 
     async def _label(self, documents: Sequence[Document], ranked: bool) -> list[list[Prediction]]:
         labelled: list[list[Prediction]] = []

@@ -21,6 +21,7 @@ from labelmill.retrievers.bm25 import BM25
 from labelmill.retrievers.characters import Characters
 from labelmill.retrievers.competition import Competition
 from labelmill.retrievers.dense import Dense
+from labelmill.retrievers.known import VECTORS, known_vectors, remember_texts
 from labelmill.retrievers.late import LateInteraction
 from labelmill.retrievers.overlap import WordOverlap
 from labelmill.retrievers.tokens import NameTokens
@@ -75,7 +76,8 @@ class Indexes:
         key = {"kind": "dense", "view": view, "embedder": embedder.fingerprint, **self._made_of(view)}
         folder = self._folder(key, lambda path: self._embed(texts, embedder, path))
         with _undamaged(folder):
-            vectors = np.load(folder / "vectors.npy", allow_pickle=False).astype(np.float32)
+            vectors = np.load(folder / VECTORS, allow_pickle=False).astype(np.float32)
+        remember_texts(folder, texts.texts)
         return self._opened.setdefault(opened, Dense(texts, vectors, embedder))
 
     def competition(self, embedder: Embedder) -> Competition:
@@ -123,13 +125,21 @@ class Indexes:
         return {"usages": self._usages.key if self._usages else ""} if view == USAGES else {}
 
     def _embed(self, view: View, embedder: Embedder, folder: Path) -> None:
-        slices = []
-        for start in range(0, len(view.texts), _TEXTS_PER_CALL):
-            self._progress(f"{view.name}.{embedder.name}", start, len(view.texts))
+        """Write the vectors of a view: those that an older index holds, and of other texts new ones."""
+        told = f"{view.name}.{embedder.name}"
+        made_by = {"version": INDEX_VERSION, "kind": "dense", "embedder": embedder.fingerprint}
+        vectors, known = known_vectors(self._root, made_by, view.texts)
+        done, missing = int(known.sum()), np.flatnonzero(~known)
+        for start in range(0, len(missing), _TEXTS_PER_CALL):
+            self._progress(told, done + start, len(view.texts))
+            places = missing[start : start + _TEXTS_PER_CALL]
             # Half precision on disk and in every comparison: a fresh build and a cached one give the same scores.
-            slices.append(embedder.embed(view.texts[start : start + _TEXTS_PER_CALL]).astype(np.float16))
-        np.save(folder / "vectors.npy", np.concatenate(slices))
-        self._progress(f"{view.name}.{embedder.name}", len(view.texts), len(view.texts))
+            fresh = embedder.embed([view.texts[place] for place in places]).astype(np.float16)
+            vectors = np.zeros((len(view.texts), fresh.shape[1]), dtype=np.float16) if vectors is None else vectors
+            vectors[places] = fresh
+        assert vectors is not None  # a taxonomy has a label, and a label a name
+        np.save(folder / VECTORS, vectors)
+        self._progress(told, len(view.texts), len(view.texts))
 
     def _folder(self, key: Mapping[str, str], build: Callable[[Path], None]) -> Path:
         """Return the folder of an index, building it aside and moving it in when it is whole."""

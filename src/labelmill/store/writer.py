@@ -14,6 +14,7 @@ from labelmill.store.database import Store
 from labelmill.store.predictions import insert_predictions
 from labelmill.store.results import DocumentResult, Spending, StageResult
 from labelmill.store.stored import Stored
+from labelmill.store.taxonomies import put_taxonomy
 from labelmill.taxonomy import Taxonomy
 
 _LAST_BATCH = (
@@ -59,7 +60,7 @@ class RunWriter:
         self._began = time.monotonic()
         self._renew_every, self._since_renewed = renew_every, 0
         with store.transaction():
-            self._put_taxonomy(taxonomy, taxonomy_source)
+            put_taxonomy(store, taxonomy, taxonomy_source)
             self._begin(key, program, taxonomy.key, corpus, version)
         self.stored = Stored(store, run, taxonomy)
         self._lock = self.stored.lock
@@ -185,26 +186,6 @@ class RunWriter:
         self._store.connection.execute(
             "UPDATE runs SET state = 'running', updated = now(), corpus = ? WHERE run = ?", [list(corpus), self.run]
         )
-
-    def _put_taxonomy(self, taxonomy: Taxonomy, source: str) -> None:
-        known = self._store.first("SELECT 1 FROM taxonomies WHERE taxonomy = ?", [taxonomy.key])
-        if known:
-            return
-        shown = source.encode(errors="replace").decode()  # the name of a file need not be UTF-8
-        self._store.insert("taxonomies", [{"taxonomy": taxonomy.key, "source": shown, "labels": len(taxonomy)}])
-        rows = [
-            {
-                "taxonomy": taxonomy.key,
-                "position": position,
-                "label": label.id,
-                "name": label.name,
-                "aliases": label.aliases,
-                "description": label.description,
-                "parents": label.parents,
-            }
-            for position, label in enumerate(taxonomy.labels)
-        ]
-        self._store.insert("labels", rows)
 
     def _document_row(self, item: DocumentResult) -> dict[str, Any]:
         return {

@@ -39,7 +39,7 @@ def write_lines(lines: Iterable[str], path: str | Path, what: str) -> None:
     target = Path(path)
     ended = (line + "\n" for line in lines)
     try:
-        with _aside(target) as fresh:
+        with aside(target) as fresh:
             if target.suffix.lower() == ".gz":
                 with gzip.open(fresh, "wt", encoding="utf-8", newline="\n") as packed:
                     packed.writelines(ended)
@@ -55,7 +55,7 @@ def write_lines(lines: Iterable[str], path: str | Path, what: str) -> None:
 
 
 @contextmanager
-def _aside(target: Path) -> Iterator[Path]:
+def aside(target: Path) -> Iterator[Path]:
     """Name a file beside `target` that takes its place at the end, or is deleted where something fails."""
     if target.exists() and not target.is_file():  # a pipe or a device is written as it is; a folder fails at once
         yield target
