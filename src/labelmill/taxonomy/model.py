@@ -117,11 +117,7 @@ class Taxonomy:
             TaxonomyError: There is no such label, or several, or none of its branch is kept.
         """
         whole = self.whole or self
-        try:
-            branch = whole.lineage.branch(whole.resolve(root) for root in roots)
-        except GoldError as error:
-            message = str(error).removesuffix(f" {error.remedy}").rstrip(".")
-            raise TaxonomyError(message, path=self.source or None, remedy=error.remedy) from None
+        branch = whole.lineage.branch(whole.find(root) for root in roots)
         ids = {whole[position].id for position in branch}
         kept = [position for position, label in enumerate(self.labels) if label.id in ids]
         if not kept:
@@ -191,6 +187,18 @@ class Taxonomy:
         ids = ", ".join(quote(self.labels[position].id) for position in found[:_MOST_CANDIDATES])
         more = f" and {len(found) - _MOST_CANDIDATES} more" if len(found) > _MOST_CANDIDATES else ""
         raise GoldError(f"{len(found)} labels are named {quote(text)}", remedy=f"Name it by its id: {ids}{more}.")
+
+    def find(self, text: str) -> int:
+        """Find a label that a person names, as `resolve` does.
+
+        Raises:
+            TaxonomyError: No label or several labels answer to it.
+        """
+        try:
+            return self.resolve(text)
+        except GoldError as error:
+            message = str(error).removesuffix(f" {error.remedy}").rstrip(".")
+            raise TaxonomyError(message, path=self.source or None, remedy=error.remedy) from None
 
     @cached_property
     def lineage(self) -> Lineage:
