@@ -40,6 +40,7 @@ def test_these_are_the_commands():
         "taxonomy check",
         "taxonomy show",
         "taxonomy fetch",
+        "taxonomy gaps",
         "models list",
         "models fetch",
     }

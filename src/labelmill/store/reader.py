@@ -193,8 +193,9 @@ _LONG = (
 
 _STANDING = (
     "SELECT document, above AS label, name, row_number() OVER (PARTITION BY document ORDER BY best) AS rank, "
-    "score, selected, stands_for FROM (SELECT document, above, any_value(above_name) AS name, min([rank, place]) AS best, "
-    "max(score) AS score, bool_or(selected) AS selected, arg_min(label, [rank, place]) AS stands_for "
+    "score, selected, stands_for FROM (SELECT document, above, any_value(above_name) AS name, "
+    "min([rank, place]) AS best, max(score) AS score, bool_or(selected) AS selected, "
+    "arg_min(label, [rank, place]) AS stands_for "
     f"FROM ({_LONG}) JOIN standing USING (label) GROUP BY document, above)"  # noqa: S608 - constant text
 )
 
