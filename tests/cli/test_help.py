@@ -45,6 +45,7 @@ def test_these_are_the_commands():
         "taxonomy eval",
         "taxonomy diff",
         "taxonomy migrate",
+        "taxonomy gaps",
         "models list",
         "models fetch",
     }

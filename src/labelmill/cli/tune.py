@@ -47,6 +47,7 @@ def tune(
     gold: Annotated[list[Path], typer.Option("--gold", "-g", help="Documents with gold labels; tens at least.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The program to write, a JSON file.")],
     labels_where: options.Where = None,
+    under: options.Under = None,
     language: options.Language = "en",
     embedder: options.EmbedderChoice = None,
     lm: options.Lm = None,
@@ -77,6 +78,8 @@ def tune(
     ] = None,
     usages: options.UsagesFile = None,
     top_k: options.TopK = None,
+    show_parents: options.ShownParents = None,
+    no_ancestors: options.NoAncestors = None,
     keep_all: Annotated[bool, typer.Option("--keep-all", help="Leave out no evidence, be it of use or not.")] = False,
     seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
     limit: options.Limit = None,
@@ -105,7 +108,7 @@ def tune(
     if not out.absolute().parent.is_dir():  # rather than after all is learned
         raise InputError("there is no such folder for the program", path=out, remedy="Make it, or name another --out.")
     documents = _read(gold, limit, id_field, text_field, labels_field)
-    labels = Taxonomy.read(taxonomy, where=labels_where, language=language)
+    labels = Taxonomy.read(taxonomy, where=labels_where, under=under or (), language=language)
     phrases = None if usages is None else Usages.read(usages, labels)
     models, embedders = lm or ["none"], embedder or ["minilm"]
     shown = Progress()
@@ -115,6 +118,8 @@ def tune(
         "rank": None if rank is None else rank.value,
         "task": None if task is None else TaskCard.read(task),
         "top_k": top_k,
+        "shown_parents": show_parents,
+        "no_ancestors": no_ancestors,
     }
 
     def told(state: TuneProgress) -> None:

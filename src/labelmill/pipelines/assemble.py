@@ -139,7 +139,8 @@ def _plain_rank(spec: ProgramSpec, taxonomy: Taxonomy) -> RankStage:
     if spec.rank == "pointwise":
         return PointwiseRank(spec.task)
     if spec.rank == "whole":
-        return WholeRank(spec.task, taxonomy.labels)
+        titles = [taxonomy.title(position, spec.shown_parents) for position in range(len(taxonomy))]
+        return WholeRank(spec.task, taxonomy.labels, titles)
     return Rank(spec.task, spec.listed)
 
 

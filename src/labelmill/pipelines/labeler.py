@@ -353,11 +353,11 @@ class Labeler:
         return labelled
 
 
-_NOT_THE_PROGRAMS = ("top_k", "threshold")
+_NOT_THE_PROGRAMS = ("top_k", "threshold", "no_ancestors")
 
 
 def _with_overrides(spec: ProgramSpec, model: str, chosen: Mapping[str, Any]) -> ProgramSpec:
-    """Take a tuned program as it is, but for where its embedders are, and the size and threshold of final sets."""
+    """Take a tuned program as it is, but for where its embedders are, and what cuts its final sets."""
     if set_twice := sorted(set(chosen) - {"embedders", *_NOT_THE_PROGRAMS}):
         raise InputError(
             f"{' and '.join(set_twice)} cannot be set beside a program, which says so itself",

@@ -49,7 +49,9 @@ class ProgramSpec(BaseModel):
         prompts: What an optimiser made of the wording, for the stages that it changed.
         candidates: Labels kept per document, and stored as its ranking.
         listed: Candidates that a model is shown, the best of the fusion; whole Rank shows every label.
+        shown_parents: How many of the labels above a candidate are named behind it, in a prompt of Rank.
         top_k: Size of the final set at most.
+        no_ancestors: Leave a label out of the final set where one below it is in.
         threshold: Least score of a label of the final set. None: as the decision says; without one 0.5 with pointwise
             Rank, no threshold otherwise.
         chunk_characters: Longest piece of a document that is read at once.
@@ -76,7 +78,9 @@ class ProgramSpec(BaseModel):
     prompts: Mapping[StageName, PromptState] = Field(default_factory=dict)
     candidates: int = Field(default=50, ge=1)
     listed: int = Field(default=20, ge=1)
+    shown_parents: int = Field(default=0, ge=0)
     top_k: int = Field(default=5, ge=1)
+    no_ancestors: bool = False
     threshold: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     chunk_characters: int = Field(default=1200, ge=200)
     chunk_overlap: int = Field(default=100, ge=0)

@@ -5,5 +5,5 @@ from __future__ import annotations
 import typer
 
 app = typer.Typer(
-    help="Check a taxonomy, look into it, describe its labels, or fetch one to start with.", no_args_is_help=True
+    help="Make a taxonomy, look into it, find what it lacks, change it, and describe its labels.", no_args_is_help=True
 )
