@@ -196,7 +196,7 @@ _STANDING = (
     "score, selected, stands_for FROM (SELECT document, above, any_value(above_name) AS name, "
     "min([rank, place]) AS best, max(score) AS score, bool_or(selected) AS selected, "
     "arg_min(label, [rank, place]) AS stands_for "
-    f"FROM ({_LONG}) JOIN standing USING (label) GROUP BY document, above)"  # noqa: S608 - constant text
+    f"FROM ({_LONG}) JOIN standing USING (label) GROUP BY document, above)"
 )
 
 _RANKED = (

@@ -29,7 +29,9 @@ def check(
 ) -> None:
     """Report duplicates, collisions, cycles, orphans and empty names, each with its line.
 
-    With --under, warnings are of that branch alone. Errors end with code 1, warnings alone with 0. Example: labelmill taxonomy check skills.csv
+    With --under, warnings are of that branch alone. Errors end with code 1, warnings alone with 0.
+
+    Example: labelmill taxonomy check skills.csv
     """
     from labelmill.taxonomy import check as check_file
 
@@ -62,9 +64,8 @@ def show(
 
     Example: labelmill taxonomy show skills.csv --tree --under cooking --depth 2
     """
-    from labelmill.taxonomy import Taxonomy
+    from labelmill.taxonomy import Taxonomy, tree
     from labelmill.taxonomy import show as find
-    from labelmill.taxonomy import tree
 
     if (query is None) != draw:
         raise InputError("a search needs something to find, and a tree nothing", remedy="Give a QUERY or --tree.")
