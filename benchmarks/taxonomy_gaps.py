@@ -1,6 +1,6 @@
 """Whether the gaps of a taxonomy are found: labels that documents state are taken out of ESCO, and looked for.
 
-Run it with ``python benchmarks/taxonomy_gaps.py [--split val|test] [--removed 200] [--seed 0] [--lm embedded --limit N]``.
+Run it with ``python benchmarks/taxonomy_gaps.py [--split val|test] [--removed 200] [--seed 0] [--lm URL] [--limit N]``.
 Without a model, phrases are windows of the documents. It needs the development data (LABELMILL_DATA, or
 ../shared/data). Choose on ``val`` or with another seed, report on ``test``.
 
@@ -41,6 +41,7 @@ from labelmill.retrievers.views import names_and_aliases
 
 SETS = ("tech", "house")
 LIKENESS = (0.6, 0.7, 0.8)
+TITLES = {"number": 8, "covered": 10, "%": 7, "by name": 10, "as new": 9, "precision": 11}
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,7 @@ class Remembering:
         self._vectors = dense._vectors[dense._rows]  # noqa: SLF001 - what every text of it was embedded to
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed what is no label's name."""
         fresh = list(dict.fromkeys(text for text in texts if text not in self._rows))
         made = dict(zip(fresh, self._embedder.embed(fresh), strict=True))
         if not texts:
@@ -223,9 +225,8 @@ def main() -> None:
         f"{found.spoken_for:,} in documents enough; {seconds:.0f} s"
     )
     print(f"proposals: {', '.join(f'{count} {kind}' for kind, count in kinds.items())}")
-    print(
-        f"{'likeness':<10}{'removed labels':<16}{'number':>8}{'covered':>10}{'%':>7}{'by name':>10}{'as new':>9}{'precision':>11}"
-    )
+    titles = "".join(f"{title:>{width}}" for title, width in TITLES.items())
+    print(f"{'likeness':<10}{'removed labels':<16}{titles}")
     for likeness, result in results.items():
         for kind in ("stated", "literally"):
             row = result[kind]

@@ -168,8 +168,7 @@ def test_languages_come_in_any_order(tmp_path):
         '<http://b.example/1> <http://www.w3.org/2004/02/skos/core#prefLabel> "bread, British"@en-GB .',
         '<http://b.example/1> <http://www.w3.org/2004/02/skos/core#prefLabel> "bread"@EN .',
         '<http://b.example/1> <http://www.w3.org/2004/02/skos/core#altLabel> "pain"@fr .',
-        "<http://b.example/1> <http://www.w3.org/1999/02/22-rdf-syntax-ns#type> "
-        "<http://www.w3.org/2004/02/skos/core#Concept> .",
+        "<http://b.example/1> <http://www.w3.org/1999/02/22-rdf-syntax-ns#type> <http://www.w3.org/2004/02/skos/core#Concept> .",
     ]
     path = tmp_path / "t.nt"
     for order in (triples, triples[::-1]):
@@ -182,7 +181,9 @@ def test_the_graph_is_not_held_in_memory(tmp_path):
     """What other languages say of 3,000 concepts leaves no trace: reading takes a few MB, where a graph takes 60."""
     path = tmp_path / "large.ttl"
     skos = "@prefix skos: <http://www.w3.org/2004/02/skos/core#> .\n"
-    names = " ; ".join(f'skos:prefLabel "name %d in {code}"@{code}' for code in ["en", *(f"x{n}" for n in range(10))])
+    names = " ; ".join(
+        f'skos:prefLabel "name %d in {code}"@{code}' for code in ["en", *(f"x{letter}" for letter in "abcdefghij")]
+    )
     rows = (f"<http://b.example/{n}> a skos:Concept ; {names % ((n,) * 11)} .\n" for n in range(3000))
     path.write_text(skos + "".join(rows))
     tracemalloc.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ class Rollup:
     """How labels are to be seen.
 
     Attributes:
-        depth: In place of a deeper label all those above it at this depth; 1 is the top. None leaves labels as they are.
+        depth: In place of a deeper label all those above it at this depth; 1 is the top. None leaves them as they are.
         ancestors: Whether all that stands above a label is added to it.
         taxonomy: The whole hierarchy, where the run had a part of it; None for the run's own labels.
     """
@@ -90,7 +91,7 @@ class Upwards:
         ]
 
     def ranked(self, ranked: RankedLabels) -> RankedLabels:
-        """See predictions so: a label takes the best rank and score of those that it stands for, and their selection."""
+        """See predictions so: a label takes the best rank and score of those it stands for, and their selection."""
         own, codes = np.unique(self.places[ranked.labels], return_inverse=True)
         standing = [self.of(place) for place in own.tolist()]
         sizes = np.array([len(each) for each in standing], dtype=np.int64)
@@ -122,7 +123,7 @@ class Upwards:
         labels, ends = resolved.gold.labels.tolist(), resolved.gold.indptr.tolist()
         rows: list[Sequence[int]] = [
             list(dict.fromkeys(above for label in labels[start:end] for above in self._gold_of(label)))
-            for start, end in zip(ends[:-1], ends[1:], strict=True)
+            for start, end in pairwise(ends)
         ]
         return replace(resolved, gold=Gold.from_lists(rows))
 

@@ -18,7 +18,7 @@ _SAID = (
     "FROM asked JOIN stages USING (key) WHERE stage = 'infer') "
 )
 
-_COUNTED = _SAID + (
+_COUNTED = _SAID + (  # noqa: S608 - constant text
     ", spelled AS (SELECT lower(phrase) AS folded, phrase, count(*) AS times FROM said GROUP BY ALL) "
     ", counted AS (SELECT lower(phrase) AS folded, count(DISTINCT document) AS documents FROM said GROUP BY ALL) "
     "SELECT folded, first(phrase ORDER BY times DESC, phrase), any_value(documents) AS documents "

@@ -192,7 +192,7 @@ _LONG = (
 )
 
 _STANDING = (
-    "SELECT document, above AS label, name, row_number() OVER (PARTITION BY document ORDER BY best) AS rank, "
+    "SELECT document, above AS label, name, row_number() OVER (PARTITION BY document ORDER BY best) AS rank, "  # noqa: S608 - nothing of a user is in it
     "score, selected, stands_for FROM (SELECT document, above, any_value(above_name) AS name, "
     "min([rank, place]) AS best, max(score) AS score, bool_or(selected) AS selected, "
     "arg_min(label, [rank, place]) AS stands_for "

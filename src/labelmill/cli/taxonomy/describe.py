@@ -110,6 +110,7 @@ def describe(
         "patience": patience,
     }
     shown = Progress()
+    done: Described | Phrased
     try:
         if phrases is None:
             done = _drafts(taxonomy, known, out, shown, asking, only_missing=only_missing, instructions=instructions)
@@ -189,7 +190,7 @@ def _settings(asking: dict[str, Any]) -> dict[str, Any]:
 
 
 def _drafts(
-    taxonomy: Taxonomy, known: LabelledDocuments, out: Path, shown: Progress, asking: dict[str, Any], **chosen: bool
+    taxonomy: Taxonomy, known: LabelledDocuments, out: Path, shown: Progress, asking: dict[str, Any], **chosen: Any
 ) -> Described:
     from labelmill.pipelines.describing import describe as draft
     from labelmill.taxonomy.drafts import write_drafts
@@ -216,7 +217,7 @@ def _phrases(
     compares = asking["lm"] == ["none"] and embedder != "none"
     fetch_models([embedder] if compares else ["smollm2"] if "embedded" in asking["lm"] else [], shown)
     near = load_embedder(embedder) if compares else None
-    told = {"on_progress": lambda now: _tell(shown, now)}
+    told: dict[str, Any] = {"on_progress": lambda now: _tell(shown, now)}
     done = phrase(taxonomy, known, count, embedder=near, **told, **_settings(asking))
     write_usages(done.usages, out)
     return done

@@ -29,7 +29,9 @@ def check(
 ) -> None:
     """Report duplicates, collisions, cycles, orphans and empty names, each with its line.
 
-    With --under, warnings are of that branch alone. Errors end with code 1, warnings alone with 0. Example: labelmill taxonomy check skills.csv
+    With --under, warnings are of that branch alone. Errors end with code 1, warnings alone with 0.
+
+    Example: labelmill taxonomy check skills.csv
     """
     from labelmill.taxonomy import check as check_file
 

@@ -238,7 +238,7 @@ def _write_next(
     for note in made.notes:
         say(f"Note: {note}; passed over.")
     say(
-        f"Wrote {target}: {len(made.taxonomy):,} labels, {made.labels:,} of them new, and {made.aliases:,} new aliases. "
+        f"Wrote {target}: {len(made.taxonomy):,} labels, {made.labels:,} of them new, {made.aliases:,} new aliases. "
         f"Next: labelmill taxonomy check {target}"
     )
     if as_json and source:

@@ -125,7 +125,7 @@ def phrase(
     for label, each, answer in zip(labels, shown, asked.answers, strict=True):
         if answer is None:
             continue
-        own, problem = (), ""
+        own: tuple[str, ...] = ()
         if isinstance(answer, Failure):
             problem = f"{answer.kind}: {answer.message}"
         else:

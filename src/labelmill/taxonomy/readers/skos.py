@@ -81,7 +81,7 @@ def _gathered(path: Path, form: str, concepts: Concepts) -> dict[str, object] | 
 
 
 def _listening(concepts: Concepts) -> Any:
-    """Make a store for rdflib that hands on what is said of concepts and keeps no triple: a graph takes 1.6 KB of each."""
+    """Make a store for rdflib that hands on what is said of concepts, and keeps no triple: those take 1.6 KB each."""
     from rdflib import RDF, Literal, URIRef
     from rdflib.plugins.stores.memory import Memory
 
