@@ -124,7 +124,7 @@ def relabel(old: Taxonomy, new: Taxonomy, corpus: Path, out: Path, kind: str, em
 def timed(what: str, do: Callable[[], Any]) -> Any:
     begun = perf_counter()
     result = do()
-    print(f"  {what}: {perf_counter() - begun:.1f} s")
+    print(f"  {what}: {perf_counter() - begun:.1f} s", flush=True)
     return result
 
 
@@ -151,8 +151,13 @@ def count_asked(path: Path, corpus: Path, bodies: list[bytes], after: Labeler) -
         pieces[row["id"] in same].update(chunk(row["text"], spec.chunk_characters, spec.chunk_overlap))
     kept = pieces[True] - pieces[False]
     questions = (orjson.loads(body)["messages"][-1]["content"] for body in bodies)
-    texts = (question.removeprefix("[[ ## text ## ]]\n").partition("\n\n[[ ## candidate")[0] for question in questions)
-    return sum(text in kept for text in texts)
+    return sum(_text(question) in kept for question in questions)
+
+
+def _text(question: str) -> str:
+    """Take the document's piece out of a question of either kind."""
+    listwise = question.removeprefix("[[ ## text ## ]]\n").partition("\n\n[[ ## candidates ## ]]\n")
+    return listwise[0] if listwise[1] else question.removeprefix("Text:\n").rpartition("\n\nCandidate: ")[0]
 
 
 if __name__ == "__main__":

@@ -46,8 +46,8 @@ class Judge(ScriptedModel):
         if "top_logprobs" not in request:
             return await super().complete(body, turn=turn, group=group)
         self.answered += 1
-        question = request["messages"][-1]["content"].removeprefix("[[ ## text ## ]]\n")
-        text, _, rest = question.rpartition("\n\n[[ ## candidate ## ]]\n")
+        question = request["messages"][-1]["content"]
+        text, _, rest = question.removeprefix("Text:\n").rpartition("\n\nCandidate: ")
         chance = zlib.crc32(question.encode()) % 97 / 100 + 0.01
         if gold := GOLD.get(text):
             chance = 0.9 if rest.partition("\n")[0] in gold else 0.1

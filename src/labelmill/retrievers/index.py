@@ -1,4 +1,4 @@
-"""Indexes of a taxonomy, built once and cached by content, so that an edited taxonomy never meets old vectors."""
+"""Indexes of a taxonomy, built once and cached by content, so that an edited taxonomy never meets an old index."""
 
 from __future__ import annotations
 
