@@ -164,11 +164,11 @@ def test_windows_are_counted_in_bounded_memory(tmp_path):
 
 
 def test_words_that_names_do_not_have_begin_and_end_no_name(tmp_path):
-    """Of every document, and of no label: "applicants" in "applicants carve wood"."""
-    rows = [{"id": str(n), "text": "Applicants carve wood today."} for n in range(10)]
+    """Of many documents and no label, "applicants" in "applicants carve wood"; what fewer have may be what is missing."""
+    rows = [{"id": str(n), "text": "Applicants carve wood today." if n < 25 else "Polish marble."} for n in range(30)]
     corpus = Corpus([write_rows(tmp_path / "docs.jsonl", rows)])
     keys = {phrase.key for phrase in Windows(corpus).phrases(["carve wood", "carve stone", "wood"])}
-    assert keys == {"carve", "carve wood", "wood"}
+    assert keys == {"carve", "carve wood", "wood", "polish", "polish marble", "marble"}
 
 
 def test_a_label_of_two_things_is_proposed_to_be_split():

@@ -141,12 +141,17 @@ def _find(
     from labelmill.cli.program import fetch_models
     from labelmill.corpus import Corpus
     from labelmill.pipelines.gaps import Limits, gaps_of_run
+    from labelmill.store import Store
+    from labelmill.store.reader import choose_run
+    from labelmill.store.standings import read_program
 
     corpus = Corpus(docs, None, id_field, text_field) if docs else None
     if corpus:
         corpus.count()  # before anything slow: it sees that the files are there
     shown = Progress()
-    fetch_models([embedder or "minilm", *(["smollm2"] if "embedded" in (lm or ()) else [])], shown)
+    with Store(runs_file) as store:
+        wanted = embedder or read_program(store, choose_run(store, run))["embedders"][0]
+    fetch_models([wanted, *(["smollm2"] if "embedded" in (lm or ()) else [])], shown)
     try:
         return gaps_of_run(
             runs_file,
