@@ -21,6 +21,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -31,6 +32,7 @@ from numpy.typing import NDArray
 
 from labelmill import Document, Labeler, Taxonomy
 from labelmill.corpus import Corpus
+from labelmill.eval import resolve_gold
 from labelmill.models.embedders import Embedder, MemoEmbedder, load_embedder
 from labelmill.pipelines.gaps import Gaps, Limits, Proposal, find_gaps, gaps_of_run
 from labelmill.pipelines.gaps.phrases import Windows
@@ -67,9 +69,19 @@ class Removed:
         return float((vectors @ self.names.T).max()) if len(vectors) else -1.0
 
 
+def gold_of(skills: Taxonomy, documents: Sequence[Document]) -> dict[str, set[int]]:
+    """Resolve gold labels; those that ESCO does not have are left out."""
+    resolved = resolve_gold([(document.id, document.labels) for document in documents], skills)
+    spans = zip(resolved.documents, pairwise(resolved.gold.indptr.tolist()), strict=True)
+    return {
+        document: {label for label in resolved.gold.labels[start:end].tolist() if label >= 0}
+        for document, (start, end) in spans
+    }
+
+
 def take_out(skills: Taxonomy, documents: Sequence[Document], count: int, seed: int) -> list[int]:
     """Draw labels of the gold."""
-    gold = sorted({skills.resolve(text) for document in documents for text in document.labels or ()})
+    gold = sorted(set().union(*gold_of(skills, documents).values()))
     return sorted(random.Random(seed).sample(gold, min(count, len(gold))))
 
 
@@ -77,7 +89,7 @@ def describe(
     skills: Taxonomy, documents: Sequence[Document], places: Sequence[int], embedder: Embedder
 ) -> list[Removed]:
     """Find which of the labels that were taken out are stated, and how plainly."""
-    gold = {document.id: {skills.resolve(text) for text in document.labels or ()} for document in documents}
+    gold = gold_of(skills, documents)
     found = []
     for place in places:
         label = skills[place]

@@ -98,7 +98,7 @@ def _check(accept: Path | None, new_taxonomy: Path | None, out: Path | None, *, 
     """See before anything slow that the options go together and that what is written can be."""
     if accept and accept_all:
         raise InputError("--accept and --accept-all are two ways", remedy="Give one of them.")
-    if (accept or accept_all) != bool(new_taxonomy):
+    if (bool(accept) or accept_all) != bool(new_taxonomy):
         raise InputError(
             "accepting writes the next version of the taxonomy",
             remedy="Give both: --accept FILE (or --accept-all) and --new-taxonomy FILE.jsonl.",
