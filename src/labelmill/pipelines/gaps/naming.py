@@ -75,7 +75,9 @@ def name_proposals(
     Raises:
         ModelError: The model cannot be asked at all.
     """
-    asked = [(place, None, each.phrases) for place, each in enumerate(proposals) if each.kind != "split"]
+    asked: list[tuple[int, int | None, tuple[str, ...]]] = [
+        (place, None, each.phrases) for place, each in enumerate(proposals) if each.kind != "split"
+    ]
     asked += [(place, n, part.phrases) for place, each in enumerate(proposals) for n, part in enumerate(each.parts)]
     with ExitStack() as resources:
         connection = run_to_end(lambda: Connection.find(lm, resources))
