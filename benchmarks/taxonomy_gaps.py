@@ -7,8 +7,8 @@ Without a model, phrases are windows of the documents. It needs the development 
 A removed label is *stated* by a document that has it in its gold, if a window of the text has at least ``--likeness``
 with the label's name or an alias, by the embedder; or literally, if the name or an alias stands in the text. It is
 *covered* by a proposal whose name (or one of its phrases) has the same likeness with its name or an alias. The
-precision is an estimate from below: the share of proposals that cover a removed label which is gold in one of the
-documents that speak for them; what else they name may be missing from ESCO as well.
+precision is an estimate from below: the share of proposals that cover a removed label, of whose documents one has one
+of their phrases; what else they name may be missing from ESCO as well.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ class Removed:
     Attributes:
         label: It.
         names: Vectors of its names.
-        documents: Ids of the documents that have it in their gold.
+        said: Windows of the documents that have it in their gold, folded.
         likeness: Of its names to the best window of these documents.
         literal: Whether one of its names stands in one of them.
     """
 
     label: Label
     names: NDArray[np.float32]
-    documents: frozenset[str]
+    said: frozenset[str]
     likeness: float
     literal: bool
 
@@ -97,7 +97,8 @@ def describe(
         having = [document for document in documents if place in gold[document.id]]
         said = list(dict.fromkeys(window for document in having for window in windows(document.text)))
         pattern = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in names), re.IGNORECASE)
-        removed = Removed(label, embedder.embed(names), frozenset(document.id for document in having), -1.0, False)
+        folded = frozenset(window.casefold() for window in said)
+        removed = Removed(label, embedder.embed(names), folded, -1.0, False)
         literal = any(pattern.search(document.text) for document in having)
         found.append(replace(removed, likeness=removed.best(embedder.embed(said)), literal=literal))
     return found
@@ -130,9 +131,7 @@ def cover(
     right = set[int]()
     for each in removed:
         for place in set(owner[(said @ each.names.T).max(axis=1) >= likeness].tolist()):
-            if each.documents & set(proposals[place].sample) or proposals[place].documents > len(
-                proposals[place].sample
-            ):
+            if {phrase.casefold() for phrase in proposals[place].phrases} & each.said:
                 right.add(place)
     result["precision"] = len(right) / max(len(proposals), 1)
     return result
