@@ -7,8 +7,8 @@ Without a model, phrases are windows of the documents. It needs the development 
 A removed label is *stated* by a document that has it in its gold, if a window of the text has at least ``--likeness``
 with the label's name or an alias, by the embedder; or literally, if the name or an alias stands in the text. It is
 *covered* by a proposal whose name (or one of its phrases) has the same likeness with its name or an alias. The
-precision is an estimate from below: the share of proposals that cover a removed label which is gold in one of the
-documents that speak for them; what else they name may be missing from ESCO as well.
+precision is an estimate from below: the share of proposals that cover a removed label, of whose documents one has one
+of their phrases; what else they name may be missing from ESCO as well.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -31,6 +32,7 @@ from numpy.typing import NDArray
 
 from labelmill import Document, Labeler, Taxonomy
 from labelmill.corpus import Corpus
+from labelmill.eval import resolve_gold
 from labelmill.models.embedders import Embedder, MemoEmbedder, load_embedder
 from labelmill.pipelines.gaps import Gaps, Limits, Proposal, find_gaps, gaps_of_run
 from labelmill.pipelines.gaps.phrases import Windows
@@ -51,14 +53,14 @@ class Removed:
     Attributes:
         label: It.
         names: Vectors of its names.
-        documents: Ids of the documents that have it in their gold.
+        said: Windows of the documents that have it in their gold, folded.
         likeness: Of its names to the best window of these documents.
         literal: Whether one of its names stands in one of them.
     """
 
     label: Label
     names: NDArray[np.float32]
-    documents: frozenset[str]
+    said: frozenset[str]
     likeness: float
     literal: bool
 
@@ -67,9 +69,19 @@ class Removed:
         return float((vectors @ self.names.T).max()) if len(vectors) else -1.0
 
 
+def gold_of(skills: Taxonomy, documents: Sequence[Document]) -> dict[str, set[int]]:
+    """Resolve gold labels; those that ESCO does not have are left out."""
+    resolved = resolve_gold([(document.id, document.labels) for document in documents], skills)
+    spans = zip(resolved.documents, pairwise(resolved.gold.indptr.tolist()), strict=True)
+    return {
+        document: {label for label in resolved.gold.labels[start:end].tolist() if label >= 0}
+        for document, (start, end) in spans
+    }
+
+
 def take_out(skills: Taxonomy, documents: Sequence[Document], count: int, seed: int) -> list[int]:
     """Draw labels of the gold."""
-    gold = sorted({skills.resolve(text) for document in documents for text in document.labels or ()})
+    gold = sorted(set().union(*gold_of(skills, documents).values()))
     return sorted(random.Random(seed).sample(gold, min(count, len(gold))))
 
 
@@ -77,7 +89,7 @@ def describe(
     skills: Taxonomy, documents: Sequence[Document], places: Sequence[int], embedder: Embedder
 ) -> list[Removed]:
     """Find which of the labels that were taken out are stated, and how plainly."""
-    gold = {document.id: {skills.resolve(text) for text in document.labels or ()} for document in documents}
+    gold = gold_of(skills, documents)
     found = []
     for place in places:
         label = skills[place]
@@ -85,7 +97,8 @@ def describe(
         having = [document for document in documents if place in gold[document.id]]
         said = list(dict.fromkeys(window for document in having for window in windows(document.text)))
         pattern = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in names), re.IGNORECASE)
-        removed = Removed(label, embedder.embed(names), frozenset(document.id for document in having), -1.0, False)
+        folded = frozenset(window.casefold() for window in said)
+        removed = Removed(label, embedder.embed(names), folded, -1.0, False)
         literal = any(pattern.search(document.text) for document in having)
         found.append(replace(removed, likeness=removed.best(embedder.embed(said)), literal=literal))
     return found
@@ -118,9 +131,7 @@ def cover(
     right = set[int]()
     for each in removed:
         for place in set(owner[(said @ each.names.T).max(axis=1) >= likeness].tolist()):
-            if each.documents & set(proposals[place].sample) or proposals[place].documents > len(
-                proposals[place].sample
-            ):
+            if {phrase.casefold() for phrase in proposals[place].phrases} & each.said:
                 right.add(place)
     result["precision"] = len(right) / max(len(proposals), 1)
     return result

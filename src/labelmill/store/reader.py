@@ -172,7 +172,7 @@ def export(
         store.connection.register(
             "standing", columns | {"above_name": np.array(names, object), "place": np.array(places, np.int64)}
         )
-        rows = _STANDING
+        rows = f"WITH own AS ({_LONG}) {_STANDING}"
     query = f"SELECT * FROM ({rows}) {'WHERE selected' if selected_only else ''} ORDER BY document, rank"  # noqa: S608 - constant text
     # Written beside, then moved: an export that fails leaves the old file as it was.
     part = target.with_name(f".{target.name}.part")
@@ -191,13 +191,13 @@ _LONG = (
     "USING (label) WHERE run = $run"
 )
 
-_STANDING = (
-    "SELECT document, above AS label, name, row_number() OVER (PARTITION BY document ORDER BY best) AS rank, "  # noqa: S608 - nothing of a user is in it
-    "score, selected, stands_for FROM (SELECT document, above, any_value(above_name) AS name, "
-    "min([rank, place]) AS best, max(score) AS score, bool_or(selected) AS selected, "
-    "arg_min(label, [rank, place]) AS stands_for "
-    f"FROM ({_LONG}) JOIN standing USING (label) GROUP BY document, above)"
-)
+_STANDING = """
+    SELECT document, above AS label, name, row_number() OVER (PARTITION BY document ORDER BY best) AS rank,
+           score, selected, stands_for
+    FROM (SELECT document, above, any_value(above_name) AS name, min([rank, place]) AS best, max(score) AS score,
+                 bool_or(selected) AS selected, arg_min(label, [rank, place]) AS stands_for
+          FROM own JOIN standing USING (label) GROUP BY document, above)
+"""
 
 _RANKED = (
     "WITH done AS (SELECT document, row_number() OVER (ORDER BY document) - 1 AS row FROM documents WHERE run = $run), "

@@ -158,6 +158,10 @@ class Taxonomy:
             digest.update(json.dumps(content).encode() + b"\n")  # unambiguous: JSON quotes every separator
         return digest.hexdigest()
 
+    def has(self, label_id: str) -> bool:
+        """Tell whether a label has this id."""
+        return label_id in self._positions
+
     def position(self, label_id: str) -> int:
         """Find the position of an id.
 

@@ -98,7 +98,7 @@ def _check(accept: Path | None, new_taxonomy: Path | None, out: Path | None, *, 
     """See before anything slow that the options go together and that what is written can be."""
     if accept and accept_all:
         raise InputError("--accept and --accept-all are two ways", remedy="Give one of them.")
-    if (accept or accept_all) != bool(new_taxonomy):
+    if (bool(accept) or accept_all) != bool(new_taxonomy):
         raise InputError(
             "accepting writes the next version of the taxonomy",
             remedy="Give both: --accept FILE (or --accept-all) and --new-taxonomy FILE.jsonl.",
@@ -141,12 +141,17 @@ def _find(
     from labelmill.cli.program import fetch_models
     from labelmill.corpus import Corpus
     from labelmill.pipelines.gaps import Limits, gaps_of_run
+    from labelmill.store import Store
+    from labelmill.store.reader import choose_run
+    from labelmill.store.standings import read_program
 
     corpus = Corpus(docs, None, id_field, text_field) if docs else None
     if corpus:
         corpus.count()  # before anything slow: it sees that the files are there
     shown = Progress()
-    fetch_models([embedder or "minilm", *(["smollm2"] if "embedded" in (lm or ()) else [])], shown)
+    with Store(runs_file) as store:
+        wanted = embedder or read_program(store, choose_run(store, run))["embedders"][0]
+    fetch_models([wanted, *(["smollm2"] if "embedded" in (lm or ()) else [])], shown)
     try:
         return gaps_of_run(
             runs_file,

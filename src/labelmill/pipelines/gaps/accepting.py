@@ -64,13 +64,12 @@ class _Draft:
         self.notes: list[str] = []
         self._source = source or None
         self._places = {label.id: place for place, label in enumerate(self.labels)}
-        self._names = {normalise(label.name) for label in self.labels}
         self._taken = {normalise(name) for label in self.labels for name in (label.name, *label.aliases)}
 
     def add(self, line: int, name: str, phrases: Iterable[str], parents: Sequence[str], alike: Sequence[str]) -> None:
         name = self._name(line, name)
-        if normalise(name) in self._names:
-            self.notes.append(f"{self._at(line)}there is a label {name!r} already")
+        if normalise(name) in self._taken:
+            self.notes.append(f"{self._at(line)}a label has the name or alias {name!r} already")
             return
         if unknown := [parent for parent in parents if parent not in self._places]:
             raise InputError(
@@ -79,7 +78,6 @@ class _Draft:
                 line=line,
                 remedy="Correct its parents, or leave them out.",
             )
-        self._names.add(normalise(name))
         label = Label(self._free_id(name), name, (), "", tuple(dict.fromkeys(parents)), None, self._common(alike))
         self._places[label.id] = len(self.labels)
         self.labels.append(label)
@@ -90,7 +88,7 @@ class _Draft:
     def add_alias(self, line: int, proposal: Proposal) -> None:
         self._known(line, proposal.label)
         if not self._extend(proposal.label, [self._name(line, proposal.name)]):
-            self.notes.append(f"{self._at(line)}the name {proposal.name!r} is in use already")
+            self.notes.append(f"{self._at(line)}a label has the name or alias {proposal.name!r} already")
 
     def split(self, line: int, proposal: Proposal) -> None:
         self._known(line, proposal.label)

@@ -148,8 +148,9 @@ def _propose(
 
 
 def _parents(taxonomy: Taxonomy, nearest: Sequence[int]) -> tuple[str, ...]:
-    """Propose the parent that most of the nearest labels have; none where each has another."""
-    counts = Counter(parent for label in nearest for parent in dict.fromkeys(taxonomy[label].parents))
+    """Propose the parent that most of the nearest labels have; none where each has another, or it is no label."""
+    known = (taxonomy.whole or taxonomy).has
+    counts = Counter(parent for label in nearest for parent in dict.fromkeys(taxonomy[label].parents) if known(parent))
     best = counts.most_common(1)
     return (best[0][0],) if best and best[0][1] > 1 else ()
 

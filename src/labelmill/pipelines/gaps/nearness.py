@@ -74,9 +74,9 @@ def far(
         left = np.flatnonzero(likeness[:, 0] < near)
         _, alike = _laid_out(letters.retrieve([queries[place] for place in left.tolist()], 1))
         left, alike = left[alike[:, 0] < spelled], alike[alike[:, 0] < spelled]
-        kept += [some[place] for place in left.tolist()]
+        kept += (own := [some[place] for place in left.tolist()])
         labels.append(nearest[left])
-        vectors = embedder.embed([some[place].text for place in left.tolist()])  # which are remembered
+        vectors = embedder.embed([phrase.text for phrase in own])  # which are remembered
         parts.append((vectors, likeness[left], alike[:, 0]))
         told("comparing with the labels", looked_at, len(phrases))
     if not parts:

@@ -21,10 +21,12 @@ MOST_COUNTED = 1_000_000
 """Windows that are counted at once, some 300 MB. When there are more, those of one document so far are forgotten."""
 
 _SAMPLE = 5
-_FREQUENT = 0.01
+_FREQUENT = 0.05
+_LEAST = 20
 _STRANGE = 5.0
-"""A word of at least this share of the documents, and this many times as frequent there as in names of labels, does not
-begin or end a name: "years", "you", "candidates" in job ads."""
+"""A word of at least this share of the documents, and of this number, and this many times as frequent there as in names
+of labels, does not begin or end a name: "years", "you", "candidates" in job ads. It must be that frequent, since a word
+that no name has may be the very thing that is missing."""
 
 _LETTERS = re.compile(r"[^\W\d_]{2}")
 
@@ -196,7 +198,7 @@ def _strange(words: Mapping[str, int], documents: int, names: Iterable[str]) -> 
     total = 0
     for total, name in enumerate(names, 1):  # noqa: B007 - counted on the way
         named.update(set(name.casefold().split()))
-    least = max(3.0, _FREQUENT * documents)
+    least = max(_LEAST, _FREQUENT * documents)
     return {
         word
         for word, count in words.items()
