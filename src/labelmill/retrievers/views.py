@@ -49,10 +49,11 @@ def names_with_descriptions(labels: Sequence[Label]) -> View:
 
 
 def usages(labels: Sequence[Label], phrases: Mapping[str, Sequence[str]]) -> View:
-    """List the phrases by which documents speak of a label, by its id; a label without any is not in this view.
+    """List a label's name, and the phrases by which documents speak of it, by its id; each once.
 
-    Names are left out: other views have them, and what is found here then says something of its own.
+    With the name, since without it labels that have no phrases could not be found, and the few that have would be the
+    best ones for every document.
     """
-    own = [tuple(phrases.get(label.id, ())) for label in labels]
+    own = [tuple(dict.fromkeys((label.name, *phrases.get(label.id, ())))) for label in labels]
     owners = np.repeat(np.arange(len(labels), dtype=np.int32), [len(texts) for texts in own])
     return View("usages", [text for texts in own for text in texts], owners)
