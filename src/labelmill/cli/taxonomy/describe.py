@@ -120,7 +120,8 @@ def describe(
     shown = Progress()
     try:
         if phrases is None:
-            done = _drafts(taxonomy, known, out, shown, asking, only_missing=only_missing, instructions=instructions)
+            asking |= {"only_missing": only_missing, "instructions": instructions}
+            done: Described | Phrased = _drafts(taxonomy, known, out, shown, asking)
         else:
             done = _phrases(taxonomy, known, out, shown, asking, phrases, embedder)
     except KeyboardInterrupt:
@@ -206,13 +207,13 @@ def _settings(asking: dict[str, Any]) -> dict[str, Any]:
 
 
 def _drafts(
-    taxonomy: Taxonomy, known: LabelledDocuments, out: Path, shown: Progress, asking: dict[str, Any], **chosen: bool
+    taxonomy: Taxonomy, known: LabelledDocuments, out: Path, shown: Progress, asking: dict[str, Any]
 ) -> Described:
     from labelmill.pipelines.describing import describe as draft
     from labelmill.taxonomy.drafts import write_drafts
 
     fetch_models(["smollm2"] if "embedded" in asking["lm"] else [], shown)
-    done = draft(taxonomy, known, on_progress=lambda now: _tell(shown, now), **chosen, **_settings(asking))
+    done = draft(taxonomy, known, on_progress=lambda now: _tell(shown, now), **_settings(asking))
     write_drafts(done.drafts, taxonomy, out)
     return done
 
@@ -233,8 +234,8 @@ def _phrases(
     compares = asking["lm"] == ["none"] and embedder != "none"
     fetch_models([embedder] if compares else ["smollm2"] if "embedded" in asking["lm"] else [], shown)
     near = load_embedder(embedder) if compares else None
-    told = {"on_progress": lambda now: _tell(shown, now)}
-    done = phrase(taxonomy, known, count, embedder=near, **told, **_settings(asking))
+    settings = _settings(asking)
+    done = phrase(taxonomy, known, count, embedder=near, on_progress=lambda now: _tell(shown, now), **settings)
     write_usages(done.usages, out)
     return done
 

@@ -125,7 +125,8 @@ def phrase(
     for label, each, answer in zip(labels, shown, asked.answers, strict=True):
         if answer is None:
             continue
-        own, problem = (), ""
+        own: tuple[str, ...] = ()
+        problem = ""
         if isinstance(answer, Failure):
             problem = f"{answer.kind}: {answer.message}"
         else:
