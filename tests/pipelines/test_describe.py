@@ -290,4 +290,4 @@ def test_the_documents_of_a_run_are_those_that_it_labelled(make_labeler, names, 
     with pytest.raises(InputError, match="--docs"):
         LabelledDocuments.of_run(out, "r", names)
     moved = write_rows(tmp_path / "moved.jsonl", rows[1:])
-    assert len(LabelledDocuments.of_run(out, "r", names, Corpus([moved])).documents) == 7
+    assert len(LabelledDocuments.of_run(out, "r", names, [moved]).documents) == 7

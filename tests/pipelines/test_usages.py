@@ -14,7 +14,7 @@ from labelmill.pipelines.program_file import ProgramFile
 from labelmill.pipelines.tuning import tune
 from labelmill.retrievers.index import Indexes
 from labelmill.taxonomy.usages import Usages, document_key
-from toy_embedder import HashedGrams, HashedWords
+from toy_embedder import HashedGrams
 
 TASKS = workshop()
 LANES = {"names/text": 1.0, "bm25/text": 1.0}
@@ -32,7 +32,7 @@ def found(labeler, text):
 
 def learn(usages, **settings):
     fixed = {"candidates": 10, "pool": 12, "infer": "windows"}
-    return tune(TASKS, diary(60), embedders=[HashedWords()], usages=usages, **fixed | settings)
+    return tune(TASKS, diary(40), embedders=[HashedGrams()], usages=usages, **fixed | settings)
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +44,16 @@ def programs(tmp_path_factory):
 
 
 def test_a_label_is_found_by_its_phrases(make_labeler):
-    """And what found it is told; a label without phrases is still found by its name."""
+    """It counts for more, and what found it is told."""
     usages = Usages({"bake sourdough bread": ("flour up to the elbows", "rising overnight")})
-    labeler = make_labeler(usages=usages)
-    best = found(labeler, "flour up to the elbows again")[0]
-    assert best.name == "bake sourdough bread"
-    assert {"usages.toy/text", "usages.toy/windows"} <= {hit.lane for hit in best.evidence}
-    assert found(labeler, "play the violin")[0].name == "play the violin"
+    text, all_of = "flour up to the elbows again", {"candidates": 12}
+    before, after = (
+        next(each for each in found(make_labeler(usages=given, **all_of), text) if each.label == "bake sourdough bread")
+        for given in (None, usages)
+    )
+    assert after.score > before.score + 0.05
+    assert {hit.lane: hit.rank for hit in after.evidence}["usages.toy/windows"] == 1
+    assert not any(hit.lane.startswith("usages") for hit in before.evidence)
 
 
 def test_the_phrases_are_part_of_the_runs_key(make_labeler):
@@ -94,7 +97,7 @@ def test_phrases_that_help_are_kept_and_the_program_asks_for_them(programs, tmp_
     kept.write(tmp_path / "p.json")
     assert "were repaired" not in (tmp_path / "p.json").read_text("utf-8").partition('"examples"')[0]
     program = ProgramFile.read(tmp_path / "p.json")
-    with Labeler(TASKS, program=program, usages=GOOD, embedders=[HashedWords()]) as labeler:
+    with Labeler(TASKS, program=program, usages=GOOD, embedders=[HashedGrams()]) as labeler:
         assert found(labeler, "In the morning the boats were painted.")[0].name == "paint boats"
 
 
@@ -103,7 +106,7 @@ def test_phrases_that_help_are_kept_and_the_program_asks_for_them(programs, tmp_
 )
 def test_a_program_without_its_phrases_is_refused(programs, given, said):
     with pytest.raises(InputError, match=said):
-        Labeler(TASKS, program=programs[0], usages=given, embedders=[HashedWords()])
+        Labeler(TASKS, program=programs[0], usages=given, embedders=[HashedGrams()])
 
 
 def test_phrases_that_do_not_help_are_left_out_and_not_asked_for(programs):
@@ -111,9 +114,9 @@ def test_phrases_that_do_not_help_are_left_out_and_not_asked_for(programs):
     assert "usages" in without.figures["left_out"]
     assert without.spec.usages == ""
     assert not any(lane.startswith("usages/") for lane in without.spec.lanes)
-    Labeler(TASKS, program=without, embedders=[HashedWords()])
+    Labeler(TASKS, program=without, embedders=[HashedGrams()])
     with pytest.raises(InputError, match="searches no phrases"):
-        Labeler(TASKS, program=without, usages=BAD, embedders=[HashedWords()])
+        Labeler(TASKS, program=without, usages=BAD, embedders=[HashedGrams()])
 
 
 def test_the_loss_without_them_is_what_decides(programs):
@@ -134,7 +137,7 @@ def test_phrases_of_the_gold_itself_are_refused():
     gold = diary(20)
     usages = replace(GOOD, documents=frozenset({document_key(gold[7].text.upper())}), source="u.jsonl")
     with pytest.raises(InputError) as caught:
-        tune(TASKS, gold, embedders=[HashedWords()], usages=usages)
+        tune(TASKS, gold, embedders=[HashedGrams()], usages=usages)
     assert str(caught.value).startswith("u.jsonl: 1 of 20 gold documents")
     assert repr(gold[7].id) in str(caught.value)
 

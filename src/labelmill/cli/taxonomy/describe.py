@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,9 @@ from labelmill.cli.taxonomy.group import app
 from labelmill.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from labelmill.corpus import Corpus
     from labelmill.pipelines.describing import Described, DescribeProgress, LabelledDocuments, Phrased
     from labelmill.taxonomy import Taxonomy
 
@@ -85,17 +89,21 @@ def describe(
     from labelmill.corpus import Corpus
     from labelmill.taxonomy import Taxonomy
 
+    taxonomy = Taxonomy.read(file, language=language)
     if out.exists() and out.samefile(file):
         raise InputError("this is the taxonomy itself, which stays as it is", path=out, remedy="Name another --out.")
-    taxonomy = Taxonomy.read(file, language=language)
+    _check_out(out, replace=replace)
     if accept is not None:
+        if gold or run or phrases is not None:
+            raise InputError(
+                "--accept takes drafts as they are, and reads no documents",
+                remedy="Leave out --gold, --run and --phrases.",
+            )
         _accept(taxonomy, accept, out, overwrite=overwrite, as_json=as_json)
         return
-    _check(out, gold, run, lm, phrases, replace=replace)
-    corpus = (id_field, text_field, labels_field)
-    known = _documents(
-        taxonomy, Corpus(gold, limit, *corpus) if gold else None, run, Corpus(docs, limit, *corpus) if docs else None
-    )
+    _check_documents(gold, run, lm, phrases)
+    read = partial(Corpus, limit=limit, id_field=id_field, text_field=text_field, labels_field=labels_field)
+    known = _documents(taxonomy, gold, run, docs, read)
     for note in known.notes:
         say(f"Note: {note}.")
     asking: dict[str, Any] = {
@@ -110,10 +118,10 @@ def describe(
         "patience": patience,
     }
     shown = Progress()
-    done: Described | Phrased
     try:
         if phrases is None:
-            done = _drafts(taxonomy, known, out, shown, asking, only_missing=only_missing, instructions=instructions)
+            asking |= {"only_missing": only_missing, "instructions": instructions}
+            done: Described | Phrased = _drafts(taxonomy, known, out, shown, asking)
         else:
             done = _phrases(taxonomy, known, out, shown, asking, phrases, embedder)
     except KeyboardInterrupt:
@@ -132,9 +140,10 @@ def _accept(taxonomy: Taxonomy, drafts: Path, out: Path, *, overwrite: bool, as_
     plain = out.with_suffix("") if out.suffix.lower() == ".gz" else out
     if plain.suffix.lower() not in {".jsonl", ".ndjson"}:
         raise InputError("a taxonomy is written as JSON lines", path=out, remedy="Name a file that ends in .jsonl.")
+    read = read_drafts(drafts, taxonomy)
     if out.exists() and out.samefile(drafts):
         raise InputError("this is the file of drafts", path=out, remedy="Name another --out.")
-    done = accept(taxonomy, read_drafts(drafts, taxonomy), overwrite=overwrite)
+    done = accept(taxonomy, read, overwrite=overwrite)
     write_jsonl(done.taxonomy, out)
     if as_json:
         put_json({"out": str(out), "taken": done.taken, "kept": done.kept, "left_out": done.left_out})
@@ -146,15 +155,17 @@ def _accept(taxonomy: Taxonomy, drafts: Path, out: Path, *, overwrite: bool, as_
         say(f"{done.left_out:,} have no text.")
 
 
-def _check(
-    out: Path, gold: list[Path] | None, run: str | None, lm: list[str] | None, phrases: int | None, *, replace: bool
-) -> None:
-    """Refuse what could only fail later, or would undo somebody's work."""
+def _check_documents(gold: list[Path] | None, run: str | None, lm: list[str] | None, phrases: int | None) -> None:
+    """Demand what says which documents have a label; a model can write phrases without."""
     if gold and run:
         raise InputError("--gold and --run both say which documents have a label", remedy="Give one of them.")
     without = phrases is not None and lm and lm != ["none"]
     if not gold and not run and not without:
         raise InputError("nothing says which documents have a label", remedy="Give --gold DOCS or --run RUNS.duckdb.")
+
+
+def _check_out(out: Path, *, replace: bool) -> None:
+    """Refuse what could only fail later, or would undo somebody's work."""
     if out.exists() and not replace:
         raise InputError(
             "this file is there already, and a person may have edited it",
@@ -165,14 +176,20 @@ def _check(
         raise InputError("there is no such folder", path=out, remedy="Make it, or name another --out.")
 
 
-def _documents(taxonomy: Taxonomy, gold: Any, run: str | None, docs: Any) -> LabelledDocuments:
+def _documents(
+    taxonomy: Taxonomy,
+    gold: list[Path] | None,
+    run: str | None,
+    docs: list[Path] | None,
+    read: Callable[[Sequence[str | Path]], Corpus],
+) -> LabelledDocuments:
     from labelmill.pipelines.describing import LabelledDocuments
 
     if gold:
-        return LabelledDocuments.of_gold(gold, taxonomy)
+        return LabelledDocuments.of_gold(read(gold), taxonomy)
     if run:
         path, name = address(run)
-        return LabelledDocuments.of_run(path, name, taxonomy, docs)
+        return LabelledDocuments.of_run(path, name, taxonomy, docs, read)
     return LabelledDocuments()
 
 
@@ -190,13 +207,13 @@ def _settings(asking: dict[str, Any]) -> dict[str, Any]:
 
 
 def _drafts(
-    taxonomy: Taxonomy, known: LabelledDocuments, out: Path, shown: Progress, asking: dict[str, Any], **chosen: Any
+    taxonomy: Taxonomy, known: LabelledDocuments, out: Path, shown: Progress, asking: dict[str, Any]
 ) -> Described:
     from labelmill.pipelines.describing import describe as draft
     from labelmill.taxonomy.drafts import write_drafts
 
     fetch_models(["smollm2"] if "embedded" in asking["lm"] else [], shown)
-    done = draft(taxonomy, known, on_progress=lambda now: _tell(shown, now), **chosen, **_settings(asking))
+    done = draft(taxonomy, known, on_progress=lambda now: _tell(shown, now), **_settings(asking))
     write_drafts(done.drafts, taxonomy, out)
     return done
 
@@ -217,8 +234,8 @@ def _phrases(
     compares = asking["lm"] == ["none"] and embedder != "none"
     fetch_models([embedder] if compares else ["smollm2"] if "embedded" in asking["lm"] else [], shown)
     near = load_embedder(embedder) if compares else None
-    told: dict[str, Any] = {"on_progress": lambda now: _tell(shown, now)}
-    done = phrase(taxonomy, known, count, embedder=near, **told, **_settings(asking))
+    settings = _settings(asking)
+    done = phrase(taxonomy, known, count, embedder=near, on_progress=lambda now: _tell(shown, now), **settings)
     write_usages(done.usages, out)
     return done
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -54,7 +54,12 @@ class LabelledDocuments:
 
     @classmethod
     def of_run(
-        cls, path: str | Path, run: str | None, taxonomy: Taxonomy, corpus: Corpus | None = None
+        cls,
+        path: str | Path,
+        run: str | None,
+        taxonomy: Taxonomy,
+        docs: Sequence[str | Path] | None = None,
+        read: Callable[[Sequence[str | Path]], Corpus] = Corpus,
     ) -> LabelledDocuments:
         """Read the documents of a run, with the labels of their final sets.
 
@@ -64,11 +69,12 @@ class LabelledDocuments:
             path: The DuckDB file.
             run: The run; the newest by default.
             taxonomy: Labels that it does not have do not count.
-            corpus: Where the texts are; by default where the run found them.
+            docs: Where the texts are; by default where the run found them.
+            read: Makes the corpus of such paths, where its fields are called otherwise than usual.
 
         Raises:
             GoldError: No document with a label is left.
-            InputError: The run was made from standard input, and no corpus is given.
+            InputError: The run was made from standard input, and no `docs` are given; or they are not there.
         """
         with Store(path) as store:
             name = choose_run(store, run)
@@ -85,7 +91,7 @@ class LabelledDocuments:
         for document, label in pairs:
             if label in place:
                 given.setdefault(document, set()).add(place[label])
-        corpus = corpus or _corpus_of(row[1], name)
+        corpus = read(docs or _paths_of(row[1], name))
         documents, unreadable = _read(corpus)
         same = [each for each in documents if each.id in given and document_key(row[0], each) == keys[each.id]]
         if not same:
@@ -142,10 +148,10 @@ def _read(corpus: Corpus) -> tuple[list[Document], list[str]]:
     return [item for item in items if isinstance(item, Document)], [said] if said else []
 
 
-def _corpus_of(paths: Sequence[str], run: str) -> Corpus:
+def _paths_of(paths: Sequence[str], run: str) -> Sequence[str]:
     if "-" in paths:
         raise InputError(f"run {run!r} was made from standard input", remedy="Give its documents with --docs.")
     if gone := [path for path in paths if not Path(path).exists()]:
         remedy = "Say where the documents are now with --docs."
         raise InputError(f"run {run!r} was made from this path, where nothing is", path=gone[0], remedy=remedy)
-    return Corpus(list(paths))
+    return paths

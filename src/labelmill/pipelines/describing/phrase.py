@@ -126,6 +126,7 @@ def phrase(
         if answer is None:
             continue
         own: tuple[str, ...] = ()
+        problem = ""
         if isinstance(answer, Failure):
             problem = f"{answer.kind}: {answer.message}"
         else:
