@@ -58,15 +58,19 @@ def main() -> None:
     parser.add_argument("--kind", action="append", choices=KINDS, help="repeatable; listwise by default")
     parser.add_argument("--embedder", default="minilm")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--folder", type=Path, help="keep the files there; what is labelled with the old version counts"
+    )
     arguments = parser.parse_args()
     folder = data_folder("esco")
     old = Taxonomy.read(folder / "labels.jsonl.gz", where="kind = 'skill'")
     edit = edited(old, seed=arguments.seed)
     show_diff(old, edit)
-    with tempfile.TemporaryDirectory() as scratch:
-        corpus = write_corpus(folder, Path(scratch) / "ads.jsonl", arguments.documents)
+    with tempfile.TemporaryDirectory() as temporary:
+        scratch: Path = arguments.folder or Path(temporary)
+        corpus = write_corpus(folder, scratch / "ads.jsonl", arguments.documents)
         for kind in arguments.kind or ["listwise"]:
-            relabel(old, edit.taxonomy, corpus, Path(scratch) / f"{kind}.duckdb", kind, arguments.embedder)
+            relabel(old, edit.taxonomy, corpus, scratch / f"{kind}.duckdb", kind, arguments.embedder)
 
 
 def show_diff(old: Taxonomy, edit: Edit) -> None:
@@ -82,7 +86,10 @@ def show_diff(old: Taxonomy, edit: Edit) -> None:
         and not (found.removed or found.split or found.reidentified or found.redescribed)
     )
     counts = ", ".join(f"{kind} {count:,}" for kind, count in found.counts.items() if count)
-    print(f"diff of {len(old):,} and {len(edit.taxonomy):,} labels in {seconds:.2f} s: {counts}; exact: {exact}")
+    print(
+        f"diff of {len(old):,} and {len(edit.taxonomy):,} labels in {seconds:.2f} s: {counts}; exact: {exact}",
+        flush=True,
+    )
 
 
 def write_corpus(folder: Path, target: Path, documents: int) -> Path:
