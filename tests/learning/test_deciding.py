@@ -194,10 +194,11 @@ def test_each_group_keeps_a_promise_of_its_own():
 
 def test_groups_share_the_error_among_them():
     """A group that can get nothing halves the error left to the other: both together are as sure as promised."""
-    probabilities, correct, groups, gold = draw(DOCUMENTS, 2)
-    hopeless = np.full(DOCUMENTS, 1e-5), np.zeros(DOCUMENTS, dtype=np.bool_), np.arange(DOCUMENTS)
+    many = 240
+    probabilities, correct, groups, gold = draw(many, 2)
+    hopeless = np.full(many, 1e-5), np.zeros(many, dtype=np.bool_), np.arange(many)
     both = [np.concatenate(pair) for pair in zip((probabilities, correct, groups), hopeless, strict=True)]
-    names = np.repeat(["", "hopeless"], [len(groups), DOCUMENTS])
+    names = np.repeat(["", "hopeless"], [len(groups), many])
 
     def fit(label_groups, group_labels, delta):
         return fit_decision(

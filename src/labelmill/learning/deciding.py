@@ -23,8 +23,9 @@ from labelmill.learning.tallies import GRID, Judged
 DELTA = 0.1
 """The error of a promise of precision where none is given; it has no form in expectation."""
 
-_DOCUMENTS_PER_GROUP = 30
-"""A group with candidates in fewer documents is pooled with all other labels."""
+_DOCUMENTS_PER_GROUP = 200
+"""A group with candidates in fewer documents is pooled with all other labels: with a share of the error, fewer can show
+little, and a promise that all labels keep together would be refused."""
 
 
 def fit_decision(

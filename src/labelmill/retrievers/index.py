@@ -53,19 +53,20 @@ class Indexes:
         self.taxonomy = taxonomy
         self._root = root or cache_dir() / "indexes"
         self._progress = progress or (lambda *_: None)
-        self._opened: dict[tuple[str, str], Dense] = {}
+        self._opened: dict[tuple[str, str, str], Dense] = {}
 
     def dense(self, view: str, embedder: Embedder) -> Dense:
         """Open dense retrieval over a view: ``names``, ``aliases`` or ``descriptions``; once for each embedder."""
-        if (view, embedder.fingerprint) in self._opened:
-            return self._opened[view, embedder.fingerprint]
+        opened = view, embedder.name, embedder.fingerprint
+        if opened in self._opened:
+            return self._opened[opened]
         texts = VIEWS[view](self.taxonomy.labels)
         key = {"kind": "dense", "view": view, "embedder": embedder.fingerprint}
         folder = self._folder(key, lambda path: self._embed(texts, embedder, path))
         with _undamaged(folder):
             vectors = np.load(folder / VECTORS, allow_pickle=False).astype(np.float32)
         remember_texts(folder, texts.texts)
-        return self._opened.setdefault((view, embedder.fingerprint), Dense(texts, vectors, embedder))
+        return self._opened.setdefault(opened, Dense(texts, vectors, embedder))
 
     def competition(self, embedder: Embedder) -> Competition:
         """Open the comparison of candidates, by names and aliases where there are any."""
