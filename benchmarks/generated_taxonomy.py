@@ -91,7 +91,9 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
             given = {"sample": arguments.documents}
             wanted += [(f"no model, at most {most}", given), (f"no model, {most} exactly", given | {"exactly": True})]
         else:
-            wanted.append((f"{lm}, {arguments.sample} documents read", {"sample": arguments.sample, "lm": lm}))
+            wanted.append(
+                (f"{lm}, {arguments.sample} documents read", {"sample": arguments.sample, "lm": lm, "timeout": 1800.0})
+            )
     with tempfile.TemporaryDirectory() as scratch:
         for number, (way, given) in enumerate(wanted):
             out = Path(scratch) / f"{number}.jsonl"
@@ -115,7 +117,7 @@ def main() -> None:
     parser.add_argument("corpus", nargs="*", help=f"of {', '.join(USE_CASES)}; by default both")
     parser.add_argument("--lm", action="append", help="none, embedded, MODEL@URL or URL; by default none and embedded")
     parser.add_argument("--documents", type=int, default=2000, help="training documents without a model")
-    parser.add_argument("--sample", type=int, default=60, help="training documents that a model reads")
+    parser.add_argument("--sample", type=int, default=40, help="training documents that a model reads")
     parser.add_argument("--max-labels", type=int, default=77)
     parser.add_argument("--limit", type=int, help="test documents at most")
     parser.add_argument("--json", action="store_true")

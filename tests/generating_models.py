@@ -26,7 +26,11 @@ _ENDS = ["today", "with care", "for guests", "before noon", "at home", "again"]
 def topic_rows(each: int = 12) -> list[dict[str, Any]]:
     """Write documents about four topics, with their topic as gold."""
     return [
-        {"id": f"{topic}-{number}", "text": f"{texts[number % 4]} {_ENDS[number % 6]} {number}", "labels": [topic]}
+        {
+            "id": f"{topic}-{number}",
+            "text": f"{topic}: {texts[number % 4]} {topic} {_ENDS[number % 6]} {number}",
+            "labels": [topic],
+        }
         for number in range(each)
         for topic, texts in TOPICS.items()
     ]

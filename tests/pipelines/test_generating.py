@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from generating_models import TOPICS, Taxonomist, rubbish, topic_rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from generating_models import TOPICS, Taxonomist, rubbish, topic_rows
 from labelmill.corpus import Corpus
 from labelmill.errors import InputError, ModelGone, ModelRejected, ModelUnavailable
 from labelmill.pipelines.generating import generate
@@ -176,18 +176,19 @@ def test_a_label_that_is_not_like_its_siblings_is_told(make):
 
 
 def test_near_duplicates_are_merged_and_recorded(make):
-    """By their names, whatever their case and endings."""
+    """By their names, where these say nearly the same."""
+    names = ["Baking of sourdough bread", "Baking of sourdough breads", "Soup"]
 
     def propose(question):
-        return {"labels": [{"name": name, "documents": [n]} for n, name in enumerate(["Bread", "Breads", "Soup"], 1)]}
+        return {"labels": [{"name": name, "documents": [n]} for n, name in enumerate(names, 1)]}
 
     quiet = {"fits": [], "added": [], "changed": [], "merged": []}
     made = make(Taxonomist(answers={"propose": propose, "update": lambda _: quiet}))
     merged = [decision for decision in made.decisions if decision.kind == "merged"]
-    assert [(decision.labels, decision.into) for decision in merged] == [(("Breads",), "Bread")]
+    assert [(decision.labels, decision.into) for decision in merged] == [((names[1],), names[0])]
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**6), depth=st.sampled_from([1, 2, 3]), most=st.integers(2, 12))
 def test_no_answer_makes_a_taxonomy_that_fails_its_check(topics, tmp_path_factory, seed, depth, most):
     """Duplicates, circles, 500 labels at once, empty names, names with line breaks, no JSON: the file is sound."""
@@ -219,7 +220,7 @@ def test_a_document_that_the_model_rejects_stands_for_itself(make):
     """It counts as failed; that an answer cannot be read is not asked for again."""
 
     def summarise(question):
-        return ModelRejected("too long") if question.inputs["text"].startswith("knead") else {"summary": "s"}
+        return ModelRejected("too long") if "knead" in question.inputs["text"] else {"summary": "s"}
 
     made = make(Taxonomist(answers={"summarise": summarise}))
     assert made.failed == 3

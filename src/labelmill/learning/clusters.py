@@ -62,6 +62,14 @@ def cluster(vectors: Vectors, most: int, *, exactly: bool = False, smallest: int
         smallest: Rows that a cluster has at least; smaller ones go to the nearest other.
         seed: Of the rows that the tree is made of, where there are many.
     """
+    from threadpoolctl import threadpool_limits
+
+    # Sums then have one order, whatever the number of cores; and products this small gain nothing by more threads.
+    with threadpool_limits(limits=1):
+        return _cluster(vectors, most, exactly=exactly, smallest=smallest, seed=seed)
+
+
+def _cluster(vectors: Vectors, most: int, *, exactly: bool, smallest: int, seed: int) -> Clusters:
     once = smooth(vectors, rounds=1)
     smoothed = smooth(vectors, rounds=ROUNDS)
     rows = np.arange(len(vectors))

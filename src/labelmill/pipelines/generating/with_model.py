@@ -54,6 +54,9 @@ _FIXED_CHARACTERS = 4500
 
 _SHORTEST_LINE = 8
 
+_LONGEST_ADDITION = 30
+"""Characters of the broader label's name that tell two labels of one name apart."""
+
 
 @dataclass(frozen=True, slots=True)
 class Room:
@@ -251,7 +254,7 @@ class WithModel:
         for group in groups:
             name = group.draft.name
             if same_name(name) in self._taken:
-                name = distinct(f"{name} ({above[-1]})" if above else name, self._taken)
+                name = distinct(f"{name} ({cut(above[-1], _LONGEST_ADDITION)})" if above else name, self._taken)
             self._taken.add(same_name(name))
             draft = group.draft
             group.draft = Draft(name, draft.description, draft.include, draft.exclude, draft.support)
