@@ -83,8 +83,8 @@ def test_documents_that_cannot_be_read_end_with_3(generate, tmp_path):
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        (("--max-labels", 1), 2, "1 is not in the range"),
-        (("--depth", 4), 2, "4 is not in the range"),
+        (("--max-labels", 1), 2, "greater than or equal to 2"),
+        (("--depth", 4), 2, "less than or equal to 3"),
         (("--lm", "no such"), 1, "no such"),
         (("--embedder", "word2vec"), 1, "unknown embedder"),
     ],
