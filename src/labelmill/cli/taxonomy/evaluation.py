@@ -11,7 +11,7 @@ from labelmill.cli import options
 from labelmill.cli.console import Progress, put, put_json, put_table, say
 from labelmill.cli.program import fetch_models
 from labelmill.cli.taxonomy.files import File
-from labelmill.cli.taxonomy.generate import step_line
+from labelmill.cli.taxonomy.generate import show_step
 from labelmill.cli.taxonomy.group import app
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def evaluate(
             against=against,
             judged=judged,
             seed=seed,
-            on_step=lambda step: shown.show(step_line(step)),
+            on_step=lambda step: show_step(shown, step),
         )
     finally:
         shown.end()

@@ -84,7 +84,7 @@ def generate(
             concurrency=concurrency,
             timeout=timeout,
             patience=patience,
-            on_step=lambda step: shown.show(step_line(step)),
+            on_step=lambda step: show_step(shown, step),
         )
     except KeyboardInterrupt:
         shown.end()
@@ -95,9 +95,11 @@ def generate(
     _report(made, as_json=as_json)
 
 
-def step_line(step: StepProgress) -> str:
+def show_step(shown: Progress, step: StepProgress) -> None:
     """Say how far a step is: how many, how fast, how long to go."""
-    return f"{step.what}: {step.done:,} of {step.total:,}, {step.rate:.1f}/s, {duration(step.eta_seconds)} to go"
+    done = step.done >= step.total
+    to_go = "" if done else f", {duration(step.eta_seconds)} to go"
+    shown.show(f"{step.what}: {step.done:,} of {step.total:,}, {step.rate:.1f}/s{to_go}", last=done)
 
 
 def _report(made: Generated, *, as_json: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Sequence
 
@@ -56,7 +57,8 @@ def cut(line: str, longest: int) -> str:
 
 def same_name(name: str) -> str:
     """Give what is equal of names that differ in case, blanks and punctuation alone."""
-    return "".join(filter(str.isalnum, name.casefold())) or name.casefold()
+    folded = unicodedata.normalize("NFC", name).casefold()
+    return "".join(filter(str.isalnum, folded)) or folded
 
 
 def terms_by_class(texts: Sequence[str], classes: Sequence[int], count: int) -> list[list[str]]:
