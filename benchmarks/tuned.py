@@ -1,7 +1,8 @@
 """What tuning brings: the same recipe on corpora of four kinds, tuned on one part and reported on another.
 
-Run it with ``python benchmarks/tuned.py [esco|debtags|nlupp|gnd_tibcore]... [--limit N] [--folds N]
-[--embedder minilm]... [--promises N] [--json]``. It needs the development data (LABELMILL_DATA, or ../shared/data).
+Run it with ``python benchmarks/tuned.py [esco|esco_without_priors|debtags|nlupp|gnd_tibcore]... [--limit N]
+[--folds N] [--embedder minilm]... [--promises N] [--gold N] [--json]``. It needs the development data (LABELMILL_DATA,
+or ../shared/data).
 No language model takes part. Nothing is set by hand for a corpus; test documents are reported and never chosen by.
 """
 
@@ -13,6 +14,7 @@ import random
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
 from time import perf_counter
@@ -69,10 +71,10 @@ def with_priors(taxonomy: Taxonomy, path: Path) -> Taxonomy:
     )
 
 
-def esco(limit: int) -> Iterator[Split]:
+def esco(limit: int, *, priors: bool = True) -> Iterator[Split]:
     folder = data_folder("esco")
     skills = Taxonomy.read(folder / "labels.jsonl.gz", where="kind = 'skill'")
-    skills = with_priors(skills, folder / "priors.json")
+    skills = with_priors(skills, folder / "priors.json") if priors else skills
     gold = [each for name in ("tech", "house") for each in read(folder / f"docs-{name}-val.jsonl.gz", f"{name}-")]
     tests = {name: read(folder / f"docs-{name}-test.jsonl.gz")[:limit] for name in ("tech", "house")}
     yield Split("esco", skills, gold, tests)
@@ -103,7 +105,13 @@ def gnd_tibcore(limit: int) -> Iterator[Split]:
     yield Split("gnd_tibcore", Taxonomy.read(folder / "labels.jsonl.gz"), documents[:300], tests)
 
 
-CORPORA = {"esco": esco, "debtags": debtags, "nlupp": nlupp, "gnd_tibcore": gnd_tibcore}
+CORPORA = {
+    "esco": esco,
+    "esco_without_priors": partial(esco, priors=False),
+    "debtags": debtags,
+    "nlupp": nlupp,
+    "gnd_tibcore": gnd_tibcore,
+}
 
 
 @dataclass

@@ -91,7 +91,7 @@ def test_the_demo_gets_locked_versions_only():
     assert set(listed) <= set(names(ROOT / "constraints.txt"))
 
 
-DATA = ["py.typed", "store/schema.sql", "models/embedders/minilm_reference.json"]
+DATA = ["py.typed", "store/schema.sql", "store/steps.sql", "models/embedders/minilm_reference.json"]
 
 
 @pytest.mark.parametrize("path", DATA)

@@ -28,7 +28,7 @@ def tried(tmp_path_factory):
     spec = make_spec(embedders=("toy", "second"), lanes=LANES, scorers=("overlap",), pool=12, candidates=10)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LABELMILL_CACHE", str(tmp_path_factory.mktemp("indexes")))
-        program = assemble(spec, workshop(), embedders=[HashedGrams(), Second()], learning=True)
+        program = assemble(spec, workshop(), embedders=[HashedGrams(), Second("second-1")], learning=True)
         gold = GoldSet.of(spec, workshop(), diary(30))
         gathered = gather(program, gold, [[]] * len(gold))
     parts = parts_of(program, {lane.name: 1.0 for lane in program.retrieve.lanes} | {"overlap": 10.0}, 0.0)

@@ -39,7 +39,7 @@ def compare(
     from labelmill.pipelines.gold import GoldCorpus
 
     corpus = GoldCorpus.read(gold, id_field=id_field, text_field=text_field, labels_field=labels_field)
-    result = compare_runs(_address(a), _address(b), corpus, ks=k or (5, 10), resamples=resamples)
+    result = compare_runs(address(a), address(b), corpus, ks=k or (5, 10), resamples=resamples)
     for warning in result.warnings:
         say(f"Note: {warning}.")
     if as_json:
@@ -48,7 +48,7 @@ def compare(
         _put(result, most)
 
 
-def _address(text: str) -> tuple[Path, str | None]:
+def address(text: str) -> tuple[Path, str | None]:
     """Split a file from the run behind it; a colon may stand in the names of both."""
     colons = [place for place, sign in enumerate(text) if sign == ":"]
     splits = [(Path(text), None), *((Path(text[:at]), text[at + 1 :]) for at in reversed(colons))]

@@ -15,6 +15,7 @@ from labelmill.errors import InputError
 if TYPE_CHECKING:
     from labelmill.eval.ledger import Ledger
     from labelmill.pipelines.gold import GoldCorpus
+    from labelmill.pipelines.rollup import Rollup
     from labelmill.store import RunSummary
 
 
@@ -54,12 +55,18 @@ def evaluate(
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the suspects for review: .jsonl or .csv.")] = None,
+    depth: options.Depth = None,
+    ancestors: options.Ancestors = False,
+    taxonomy: options.WholeTaxonomy = None,
+    language: options.Language = "en",
     id_field: options.IdField = "id",
     text_field: options.TextField = "text",
     labels_field: options.LabelsField = "labels",
     as_json: options.Json = False,
 ) -> None:
     """Compare a run with gold labels: P@k, R@k, RP@k, nDCG@k and F1, each with a 95% interval.
+
+    With --depth or --ancestors, the labels of both are seen from higher up in the hierarchy.
 
     Example: labelmill eval runs.duckdb --gold ads.jsonl
     """
@@ -71,6 +78,12 @@ def evaluate(
 
     if suspects is None and (out or lm):
         raise InputError("--out and --lm are for suspects", remedy="Give --suspects N as well.")
+    rollup = _rollup(depth, ancestors, taxonomy, language)
+    if rollup and (suspects is not None or ledger):
+        raise InputError(
+            "--depth and --ancestors change neither the ledger nor suspects",
+            remedy="Leave out --ledger and --suspects, or --depth and --ancestors.",
+        )
     corpus = GoldCorpus.read(gold, id_field=id_field, text_field=text_field, labels_field=labels_field)
     if suspects is not None:
         show(find(runs_file, corpus, run, suspects, lm or ()), out=out, as_json=as_json)
@@ -82,6 +95,7 @@ def evaluate(
         ks=k or (1, 5, 10, 50),
         resamples=resamples,
         frequencies=frequencies or (),
+        rollup=rollup,
         id_field=id_field,
         text_field=text_field,
         labels_field=labels_field,
@@ -98,6 +112,16 @@ def evaluate(
             put_table(table)
 
 
+def _rollup(depth: int | None, ancestors: bool, taxonomy: Path | None, language: str) -> Rollup:
+    from labelmill.pipelines.rollup import Rollup
+    from labelmill.taxonomy import Taxonomy
+
+    wished = Rollup(depth, ancestors)
+    if taxonomy and not wished:
+        raise InputError("--taxonomy is for seeing labels from higher up", remedy="Give --depth or --ancestors.")
+    return Rollup(depth, ancestors, Taxonomy.read(taxonomy, language=language)) if taxonomy else wished
+
+
 def _ledger(runs_file: Path, gold: GoldCorpus, run: str) -> Ledger:
     from labelmill.pipelines.ledger import ledger_of_run
 
@@ -109,19 +133,28 @@ def export(
     to: Annotated[Path, typer.Option("--to", help="The file to write: .parquet, .jsonl or .csv.")],
     run: options.Run = None,
     selected_only: Annotated[bool, typer.Option("--selected", help="The final sets only.")] = False,
+    depth: options.Depth = None,
+    ancestors: options.Ancestors = False,
+    taxonomy: options.WholeTaxonomy = None,
+    language: options.Language = "en",
     as_json: options.Json = False,
 ) -> None:
     """Write one row per document and label: document, label, name, rank, score, selected.
 
+    With --depth or --ancestors, labels are seen from higher up in the hierarchy, each once a document with the best
+    rank and score of those that it stands for; the column stands_for names the best of them.
+
     Example: labelmill export runs.duckdb --to labels.parquet
     """
     from labelmill.store import Store
-    from labelmill.store.reader import choose_run
+    from labelmill.store.reader import choose_run, read_taxonomy
     from labelmill.store.reader import export as write
 
+    rollup = _rollup(depth, ancestors, taxonomy, language)
     with Store(runs_file) as store:
         name = choose_run(store, run)
-        rows = write(store, name, to, selected_only=selected_only)
+        standing = rollup.over(read_taxonomy(store, name)).rows if rollup else None
+        rows = write(store, name, to, selected_only=selected_only, standing=standing)
     if as_json:
         put_json({"run": name, "file": str(to), "rows": rows})
     else:

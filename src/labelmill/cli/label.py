@@ -14,6 +14,7 @@ from labelmill.cli.program import ProgramChoice, takes_program
 if TYPE_CHECKING:
     from labelmill.pipelines.preview import Preview
     from labelmill.pipelines.progress import RunProgress
+    from labelmill.store.lineage import BuildsOn
 
 
 @takes_program
@@ -85,7 +86,8 @@ def label(
             raise typer.Exit(130) from None
         finally:
             shown.end()
-    _report(out, name, done, as_json=as_json)
+        older = labeler.builds_on(out, name)
+    _report(out, name, done, older, as_json=as_json)
 
 
 def _report_preview(run: str, preview: Preview, *, pointwise: bool, as_json: bool) -> None:
@@ -99,9 +101,20 @@ def _report_preview(run: str, preview: Preview, *, pointwise: bool, as_json: boo
     put(f"  retrieve  {preview.retrieve_reused:,} documents used again, {preview.retrieve_runs:,} to retrieve for")
     each = " (each a judgement of every listed candidate)" if pointwise and preview.rank_calls else ""
     put(f"  rank      {preview.rank_reused:,} answers used again, {preview.rank_calls:,} to ask for{each}")
+    if preview.rank_open:
+        put(f"            {preview.rank_open:,} of them at most: their candidates wait for phrases")
+    if preview.builds_on and preview.builds_on.documents:
+        put(f"  {_builds_on(preview.builds_on)}")
 
 
-def _report(out: Path, run: str, done: RunProgress, *, as_json: bool) -> None:
+def _builds_on(found: BuildsOn) -> str:
+    return (
+        f"builds on run {found.run}, of an older version of the taxonomy ({found.labels:,} labels): "
+        f"{found.kept:,} of {found.documents:,} documents keep their candidates, and need no model"
+    )
+
+
+def _report(out: Path, run: str, done: RunProgress, older: BuildsOn | None, *, as_json: bool) -> None:
     from labelmill.store import Store
     from labelmill.store.summary import summarise
 
@@ -126,6 +139,7 @@ def _report(out: Path, run: str, done: RunProgress, *, as_json: bool) -> None:
                 "cached_tokens": summary.cached_tokens,
                 "completion_tokens": summary.completion_tokens,
                 "seconds": round(summary.seconds, 3),
+                "builds_on": older.as_dict() if older else None,
             }
         )
     else:
@@ -138,6 +152,9 @@ def _report(out: Path, run: str, done: RunProgress, *, as_json: bool) -> None:
             f"{summary.predictions:,} labels ranked, {summary.selected:,} selected"
             f"{model if summary.calls or summary.requests else ''}."
         )
+        if older and older.documents:
+            said = _builds_on(older)
+            say(f"{said[0].upper()}{said[1:]}.")
         if summary.unlabelled:
             say(f"{summary.unlabelled:,} documents got no label: nothing was chosen, or passed the --threshold.")
         if done.state == "budget":

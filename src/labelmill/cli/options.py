@@ -35,6 +35,32 @@ TaxonomyFile = Annotated[
 Where = Annotated[
     str | None, typer.Option(help="Keep the labels for which this SQL condition holds, such as \"kind = 'skill'\".")
 ]
+Under = Annotated[
+    list[str] | None,
+    typer.Option(help="Keep this label and all below it, an id or a unique name; several branches add up."),
+]
+WholeTaxonomy = Annotated[
+    Path | None,
+    typer.Option("--taxonomy", "-t", help="The whole hierarchy, where the run had a part. Default: the run's labels."),
+]
+Depth = Annotated[
+    int | None,
+    typer.Option(min=1, help="Roll labels up to this depth: in place of a deeper one those above it; 1 is the top."),
+]
+Ancestors = Annotated[bool, typer.Option("--ancestors", help="Add to every label all those above it.")]
+ShownParents = Annotated[
+    int | None,
+    typer.Option(
+        "--show-parents", min=0, help="Name so many labels above each candidate that Rank shows the model. Default: 0."
+    ),
+]
+NoAncestors = Annotated[
+    bool | None,
+    typer.Option(
+        "--no-ancestors/--with-ancestors",
+        help="Of a label and one above it, both in the final set, keep the more specific. Default: keep both.",
+    ),
+]
 Language = Annotated[str, typer.Option(help="Language of the names to read from SKOS.")]
 IdField = Annotated[str, typer.Option(help="What the documents call their id.")]
 TextField = Annotated[str, typer.Option(help="What the documents call their text.")]
@@ -67,6 +93,12 @@ EmbedderChoice = Annotated[
 TunedProgram = Annotated[
     Path | None,
     typer.Option("--program", help="A program that `labelmill tune` wrote, in place of choosing the stages here."),
+]
+UsagesFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--usages", help="Phrases that say how documents speak of labels: a file of `taxonomy describe --phrases`."
+    ),
 ]
 TopK = Annotated[
     int | None,

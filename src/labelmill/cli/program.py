@@ -23,6 +23,7 @@ class ProgramChoice:
     Attributes:
         taxonomy: The file of the labels.
         labels_where: Which of them.
+        under: Whose branches of them.
         language: Of the names, in SKOS.
         lm: Language models, as they were named.
         embedder: Embedders, as they were named.
@@ -34,6 +35,7 @@ class ProgramChoice:
 
     taxonomy: Path
     labels_where: str | None
+    under: list[str] | None
     language: str
     lm: list[str] | None
     embedder: list[str] | None
@@ -49,7 +51,7 @@ class ProgramChoice:
         from labelmill.taxonomy import Taxonomy
 
         file = ProgramFile.read(self.tuned) if self.tuned else None
-        labels = Taxonomy.read(self.taxonomy, where=self.labels_where, language=self.language)
+        labels = Taxonomy.read(self.taxonomy, where=self.labels_where, under=self.under or (), language=self.language)
         models, embedders = self.lm or ["none"], self.embedder or (file.spec.embedders if file else ["minilm"])
         fetch_models([*embedders, *(["smollm2"] if "embedded" in models else [])], shown)
         windows = self.infer in {None, options.InferChoice.windows}
@@ -104,11 +106,15 @@ def _choose(
     lm: options.Lm = None,
     embedder: options.EmbedderChoice = None,
     labels_where: options.Where = None,
+    under: options.Under = None,
     language: options.Language = "en",
+    usages: options.UsagesFile = None,
     top_k: options.TopK = None,
     threshold: options.Threshold = None,
     candidates: options.Candidates = None,
     listed: options.Listed = None,
+    show_parents: options.ShownParents = None,
+    no_ancestors: options.NoAncestors = None,
     chunk_characters: options.ChunkCharacters = None,
     concurrency: options.Concurrency = None,
     timeout: options.Timeout = 300.0,
@@ -116,16 +122,19 @@ def _choose(
 ) -> ProgramChoice:
     settings = {
         "task": task,
+        "usages": usages,
         "top_k": top_k,
         "threshold": threshold,
         "candidates": candidates,
         "listed": listed,
+        "shown_parents": show_parents,
+        "no_ancestors": no_ancestors,
         "chunk_characters": chunk_characters,
         "concurrency": concurrency,
         "timeout": timeout,
         "patience": patience,
     }
-    return ProgramChoice(taxonomy, labels_where, language, lm, embedder, infer, rank, tuned, settings)
+    return ProgramChoice(taxonomy, labels_where, under, language, lm, embedder, infer, rank, tuned, settings)
 
 
 def fetch_models(names: list[str], shown: Progress) -> None:

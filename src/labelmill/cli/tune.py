@@ -47,6 +47,7 @@ def tune(
     gold: Annotated[list[Path], typer.Option("--gold", "-g", help="Documents with gold labels; tens at least.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The program to write, a JSON file.")],
     labels_where: options.Where = None,
+    under: options.Under = None,
     language: options.Language = "en",
     embedder: options.EmbedderChoice = None,
     lm: options.Lm = None,
@@ -75,7 +76,10 @@ def tune(
     delta: Annotated[
         float | None, typer.Option(help="Keep the promise with confidence 1 - delta. Default: 0.1 for precision.")
     ] = None,
+    usages: options.UsagesFile = None,
     top_k: options.TopK = None,
+    show_parents: options.ShownParents = None,
+    no_ancestors: options.NoAncestors = None,
     keep_all: Annotated[bool, typer.Option("--keep-all", help="Leave out no evidence, be it of use or not.")] = False,
     seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
     limit: options.Limit = None,
@@ -96,6 +100,7 @@ def tune(
     from labelmill.pipelines.tuning import tune as learn
     from labelmill.prompts.card import TaskCard
     from labelmill.taxonomy import Taxonomy
+    from labelmill.taxonomy.usages import Usages
 
     wanted = parse_promise(promise)
     if out.is_dir():
@@ -103,7 +108,8 @@ def tune(
     if not out.absolute().parent.is_dir():  # rather than after all is learned
         raise InputError("there is no such folder for the program", path=out, remedy="Make it, or name another --out.")
     documents = _read(gold, limit, id_field, text_field, labels_field)
-    labels = Taxonomy.read(taxonomy, where=labels_where, language=language)
+    labels = Taxonomy.read(taxonomy, where=labels_where, under=under or (), language=language)
+    phrases = None if usages is None else Usages.read(usages, labels)
     models, embedders = lm or ["none"], embedder or ["minilm"]
     shown = Progress()
     fetch_models([*embedders, *(["smollm2"] if "embedded" in models else [])], shown)
@@ -112,6 +118,8 @@ def tune(
         "rank": None if rank is None else rank.value,
         "task": None if task is None else TaskCard.read(task),
         "top_k": top_k,
+        "shown_parents": show_parents,
+        "no_ancestors": no_ancestors,
     }
 
     def told(state: TuneProgress) -> None:
@@ -129,6 +137,7 @@ def tune(
             embedders=embedders,
             promise=wanted,
             delta=delta,
+            usages=phrases,
             keep_all=keep_all,
             seed=seed,
             journal=out.with_name(f"{out.name}.journal") if models != ["none"] else None,
@@ -194,7 +203,8 @@ def _report(program: ProgramFile, out: Path) -> None:
             f"The program holds the texts of the {len(program.spec.examples):,} gold documents, "
             "for their likeness to others."
         )
-    say(f"Wrote {out}. Next: labelmill label DOCS --taxonomy FILE --program {out} --out RUNS.duckdb")
+    also = " --usages FILE" if program.spec.usages else ""
+    say(f"Wrote {out}. Next: labelmill label DOCS --taxonomy FILE --program {out}{also} --out RUNS.duckdb")
 
 
 def _put_trials(trials: list[Mapping[str, Any]], left_out: list[str]) -> None:

@@ -20,9 +20,10 @@ from labelmill.pipelines.spec import ProgramSpec, ScorerName
 from labelmill.pipelines.whole import WholeRank, by_number, check_size
 from labelmill.retrievers.base import Embedder, Retriever, Scorer, TokenEmbedder
 from labelmill.retrievers.classifier import Classifier
-from labelmill.retrievers.index import INDEX_VERSION, Indexes, Progress
+from labelmill.retrievers.index import INDEX_VERSION, USAGES, Indexes, Progress
 from labelmill.retrievers.neighbours import Neighbours
 from labelmill.taxonomy import Taxonomy
+from labelmill.taxonomy.usages import Usages
 
 _REMEMBERED_TEXTS = 200_000
 """Vectors of queries kept in memory, since windows repeat across documents: about 300 MB of 384 dimensions."""
@@ -46,6 +47,8 @@ Chosen on validation documents (``benchmarks/esco.py --split val``), in whole nu
 finer ones apart. Learned weights are for programs tuned on gold.
 """
 
+OF_USAGES = {("usages", "text"): 1.0, ("usages", "windows"): 1.0, ("usages", "phrases"): 1.0}
+"""The same of the lanes over phrases that say how documents speak of labels, where such are given."""
 
 _SEARCHED = (
     "names",
@@ -56,6 +59,7 @@ _SEARCHED = (
     "aliases.characters",
     "neighbours",
     "classifier",
+    USAGES,
 )
 
 
@@ -68,6 +72,7 @@ def assemble(
     learning: bool = False,
     held_out: Sequence[int] | None = None,
     folds: Fold | None = None,
+    usages: Usages | None = None,
 ) -> Program:
     """Make a program.
 
@@ -80,18 +85,26 @@ def assemble(
         held_out: For that, the part of each example: those of one part are held out together, and tell nothing of each
             other.
         folds: The same for demonstrations: documents of one part are shown none of each other.
+        usages: The phrases whose key the specification has.
 
     Raises:
-        InputError: There is no such lane, the fusion was learned from other evidence, or the taxonomy is too large to
-            be shown whole.
+        InputError: There is no such lane, the fusion was learned from other evidence, the phrases are others or none,
+            or the taxonomy is too large to be shown whole.
     """
+    _check_usages(spec, usages)
     if spec.rank == "whole":
         check_size(len(taxonomy))  # what is refused should not wait for indexes
     loaded = [MemoEmbedder(e, _REMEMBERED_TEXTS) for e in embedders or [load_embedder(e) for e in spec.embedders]]
     return Program(
         spec=spec,
         taxonomy=taxonomy,
-        retrieve=_retrieve(spec, Indexes(taxonomy, progress=progress), loaded, learning=learning, held_out=held_out),
+        retrieve=_retrieve(
+            spec,
+            Indexes(taxonomy, progress=progress, usages=usages),
+            loaded,
+            learning=learning,
+            held_out=held_out,
+        ),
         infer=make_infer(spec, loaded[0], folds),
         rank=make_rank(spec, taxonomy, loaded[0], folds),
         embedders=tuple(embedder.fingerprint for embedder in loaded),
@@ -126,7 +139,8 @@ def _plain_rank(spec: ProgramSpec, taxonomy: Taxonomy) -> RankStage:
     if spec.rank == "pointwise":
         return PointwiseRank(spec.task)
     if spec.rank == "whole":
-        return WholeRank(spec.task, taxonomy.labels)
+        titles = [taxonomy.title(position, spec.shown_parents) for position in range(len(taxonomy))]
+        return WholeRank(spec.task, taxonomy.labels, titles)
     return Rank(spec.task, spec.listed)
 
 
@@ -153,6 +167,7 @@ def _retrieve(
     weighed = sorted((what, kind, weight) for (what, kind), weight in weights.items())
     made_of: list[Any] = [RETRIEVE_VERSION, INDEX_VERSION, weighed, [embedder.fingerprint for embedder in embedders]]
     made_of += [retriever.fingerprint for retriever in taught.values()]
+    made_of += [{"usages": spec.usages}] if spec.usages else []
     if not lanes:
         raise InputError(
             f"infer={spec.infer!r} and lanes={sorted(spec.lanes or {})} leave nothing to retrieve with",
@@ -180,6 +195,26 @@ def _retrieve(
     return Retrieve(lanes, content_key(*made_of), reordering)
 
 
+def _check_usages(spec: ProgramSpec, usages: Usages | None) -> None:
+    given, wanted = usages.key if usages else "", spec.usages
+    if given == wanted:
+        return
+    place = usages.source or None if usages else None
+    if not wanted:
+        said = "this program searches no phrases of usages: gold did not show that they help, or it was made without"
+        raise InputError(said, path=place, remedy="Leave --usages out, or tune with it.")
+    if not given:
+        raise InputError(
+            f"this program searches the phrases of a usages file, with the key {wanted[:8]}",
+            remedy="Give that file with --usages.",
+        )
+    raise InputError(
+        f"these phrases have the key {given[:8]}, and the program was made with those of the key {wanted[:8]}",
+        path=place,
+        remedy="Give --usages the file that it was made with, or tune anew.",
+    )
+
+
 def _left_out(spec: ProgramSpec, held_out: Sequence[int] | None) -> dict[str, tuple[int, ...]]:
     """Say for the text of each example which examples do not count for it: itself, or those held out with it."""
     parts: dict[int, list[int]] = {}
@@ -195,7 +230,7 @@ def lane_weights(spec: ProgramSpec, taxonomy: Taxonomy) -> dict[tuple[str, str],
         InputError: The specification names a lane that there is none of.
     """
     if spec.lanes is None:
-        weights = _merged(WEIGHTS, taxonomy)
+        weights = _merged(WEIGHTS, taxonomy) | (OF_USAGES if spec.usages else {})
     else:
         weights = {_lane(name): weight for name, weight in spec.lanes.items()}
     return {(what, kind): weight for (what, kind), weight in weights.items() if kind in _ASKED[spec.infer]}

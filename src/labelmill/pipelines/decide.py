@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from labelmill.records import Candidate, Prediction
 from labelmill.taxonomy import Taxonomy
@@ -22,6 +23,7 @@ def decide(
     probabilities: Sequence[float] | None = None,
     top_k: int,
     threshold: Threshold = None,
+    no_ancestors: bool = False,
 ) -> list[Prediction]:
     """Order a document's candidates and select its final set. Scores never rise with the rank.
 
@@ -37,6 +39,8 @@ def decide(
         probabilities: Of the first candidates; None where pointwise Rank was not asked.
         top_k: Size of the final set at most.
         threshold: Least score of the final set, for example ``decision.thresholds(ids).item`` of a learned decision.
+        no_ancestors: Of a label and one above it that are both selected, keep the more specific one. No other label
+            takes the freed place: what is selected would have been so without this, too.
     """
     if probabilities is not None:
         scored = _by_probability(candidates, probabilities)
@@ -44,7 +48,7 @@ def decide(
     else:
         scored = list(_by_choice(candidates, chosen or ()))
         selectable = len(candidates) if chosen is None else len(chosen)
-    predictions = []
+    predictions = list[Prediction]()
     for rank, (index, score) in enumerate(scored, start=1):
         candidate = candidates[index]
         label = taxonomy.labels[candidate.label]
@@ -60,7 +64,13 @@ def decide(
                 retrieval_score=candidate.score,
             )
         )
-    return predictions
+    return _without_ancestors(taxonomy, predictions) if no_ancestors else predictions
+
+
+def _without_ancestors(taxonomy: Taxonomy, predictions: Sequence[Prediction]) -> list[Prediction]:
+    selected = [taxonomy.position(found.label) for found in predictions if found.selected]
+    kept = {taxonomy.labels[position].id for position in taxonomy.most_specific(selected)}
+    return [replace(found, selected=found.selected and found.label in kept) for found in predictions]
 
 
 def _passes(threshold: Threshold, label: int, score: float) -> bool:

@@ -19,10 +19,14 @@ from labelmill.eval.propensity import Frequencies
 from labelmill.eval.rankings import PADDING, Gold, Rankings
 from labelmill.pipelines.confidence import are_probabilities, claims_probabilities
 from labelmill.pipelines.gold import GoldCorpus
+from labelmill.pipelines.rollup import Rollup, Upwards
 from labelmill.store import RankedLabels, Store
 from labelmill.store.reader import choose_run, read_ranked, read_taxonomy
 from labelmill.store.standings import read_program
 from labelmill.taxonomy import Taxonomy
+
+_ALL = 2**31 - 1
+"""Ranks: labels that are seen from higher up come together, so that the first may be few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ def evaluate_run(
     ks: Sequence[int] = (1, 5, 10, 50),
     resamples: int = 1000,
     frequencies: Sequence[str | Path] = (),
+    rollup: Rollup = Rollup(),  # noqa: B008 - frozen
     id_field: str = "id",
     text_field: str = "text",
     labels_field: str = "labels",
@@ -95,6 +100,8 @@ def evaluate_run(
         resamples: Resamples of the bootstrap.
         frequencies: Documents with gold labels, such as training data, that say how frequent labels are; by default the
             gold itself does.
+        rollup: How labels are seen, those of the run and those of the gold; a label that stands for others has no
+            probability of its own, so that calibration is left out.
         id_field: What the gold corpus calls a document's id.
         text_field: What it calls the text.
         labels_field: What it calls the gold labels.
@@ -102,17 +109,23 @@ def evaluate_run(
     Raises:
         GoldError: No gold label can be resolved, or no document of the gold is in the run.
         StoreError: The file or the run is not there.
+        InputError: Labels are to be seen from higher up, and nothing stands above them.
     """
     with Store(path) as store:
         name = choose_run(store, run)
         taxonomy = read_taxonomy(store, name)
-        ranked = read_ranked(store, name, depth=max(*ks, DEPTH))
+        ranked = read_ranked(store, name, depth=_ALL if rollup else max(*ks, DEPTH))
         program = read_program(store, name)
     fields = {"id_field": id_field, "text_field": text_field, "labels_field": labels_field}
     corpus = gold if isinstance(gold, GoldCorpus) else GoldCorpus.read(gold, **fields)
     met = {*ranked.documents, *ranked.failed}
     known = corpus.met(met, name)
+    upwards = rollup.over(taxonomy) if rollup else None
+    taxonomy = upwards.taxonomy if upwards else taxonomy
     resolved = resolve_gold(((document.id, document.labels) for document in known), taxonomy)
+    if upwards:
+        ranked, resolved = upwards.ranked(ranked), upwards.gold(resolved)
+    probable = claims_probabilities(program) and not upwards
     evaluation = evaluate(
         lay_out(ranked, resolved.documents),
         resolved.gold,
@@ -120,8 +133,8 @@ def evaluate_run(
         ks=ks,
         resamples=resamples,
         hierarchy=Hierarchy.of(taxonomy),
-        frequencies=_count(GoldCorpus.read(frequencies, **fields), taxonomy) if frequencies else None,
-        probabilities=_probabilities(ranked, resolved.documents) if claims_probabilities(program) else None,
+        frequencies=_count(GoldCorpus.read(frequencies, **fields), taxonomy, upwards) if frequencies else None,
+        probabilities=_probabilities(ranked, resolved.documents) if probable else None,
     )
     return RunEvaluation(
         run=name,
@@ -159,8 +172,9 @@ def _rows(ranked: RankedLabels, documents: Sequence[str]) -> list[int]:
     return [places.get(document, len(ranked.documents)) for document in documents]
 
 
-def _count(corpus: GoldCorpus, taxonomy: Taxonomy) -> Frequencies:
+def _count(corpus: GoldCorpus, taxonomy: Taxonomy, upwards: Upwards | None) -> Frequencies:
     """Count the labels of another corpus; what the taxonomy lacks has no number that both corpora share."""
-    gold = resolve_gold(((document.id, document.labels) for document in corpus.documents), taxonomy).gold
+    resolved = resolve_gold(((document.id, document.labels) for document in corpus.documents), taxonomy)
+    gold = (upwards.gold(resolved) if upwards else resolved).gold
     known = [gold.labels[a:b] for a, b in pairwise(gold.indptr)]
     return Frequencies.of(Gold.from_lists(labels[labels > PADDING].tolist() for labels in known))

@@ -32,8 +32,21 @@ def nothing_stored(_keys: Iterable[str]) -> dict[str, Any]:
 _AT_ONCE = 32
 """What any server that batches takes."""
 
-_Found = list[Candidate] | str
-"""A document's candidates, or why there are none."""
+
+def search(program: Program, asked: Sequence[tuple[Sequence[str], Sequence[str]]]) -> Sequence[list[Candidate] | str]:
+    """Retrieve candidates for documents, each given by its chunks and phrases; or say why there are none."""
+    queries = [program.queries(chunks, phrases) for chunks, phrases in asked]
+    try:
+        return program.retrieve.retrieve(queries, program.spec.candidates)
+    except ModelRejected:  # by an embedder's server, which does not say for whose text
+        return [_search_one(program, query) for query in queries]
+
+
+def _search_one(program: Program, queries: Queries) -> list[Candidate] | str:
+    try:
+        return program.retrieve.retrieve([queries], program.spec.candidates)[0]
+    except ModelRejected as error:
+        return clean(str(error))
 
 
 @dataclass(slots=True)
@@ -173,25 +186,13 @@ class Execution:
         if unknown:
             # One at a time: retrieval uses every core by itself, and two at once would only double the memory.
             async with self._retrieving:
-                found = await asyncio.to_thread(self._search, [(work.chunks, work.phrases) for work in unknown])
+                asked = [(work.chunks, work.phrases) for work in unknown]
+                found = await asyncio.to_thread(search, self._program, asked)
             for work, outcome in zip(unknown, found, strict=True):
                 if isinstance(outcome, str):
                     work.failure = self._failure(work, Failure("", "retrieve", "rejected", outcome))
                 else:
                     work.candidates = outcome
-
-    def _search(self, asked: Sequence[tuple[Sequence[str], Sequence[str]]]) -> Sequence[_Found]:
-        queries = [self._program.queries(chunks, phrases) for chunks, phrases in asked]
-        try:
-            return self._program.retrieve.retrieve(queries, self._program.spec.candidates)
-        except ModelRejected:  # by an embedder's server, which does not say for whose text
-            return [self._search_one(query) for query in queries]
-
-    def _search_one(self, queries: Queries) -> _Found:
-        try:
-            return self._program.retrieve.retrieve([queries], self._program.spec.candidates)[0]
-        except ModelRejected as error:
-            return clean(str(error))
 
     async def _rank(self, works: Sequence[_Work], turn: int, result: BatchResult) -> None:
         if self._program.rank is None or self._questions is None:

@@ -34,7 +34,9 @@ from labelmill.records import Document, Prediction
 from labelmill.retrievers.base import Embedder
 from labelmill.retrievers.index import Progress
 from labelmill.store import RunWriter, Store, Stored
+from labelmill.store.lineage import Asked, BuildsOn, count_kept, older_run
 from labelmill.taxonomy import Taxonomy
+from labelmill.taxonomy.usages import Usages
 
 _MOST_DRAWN = 2000
 """Documents that a pilot may go on to, for servers that take hundreds at once."""
@@ -59,6 +61,8 @@ class Labeler:
             embedders.
         task: The wording, as a card or the path of a TOML file.
         top_k: Size of a final set at most: 5 by default, or as the program decides.
+        usages: Phrases that say how documents speak of labels, or their file: further lanes. A program that was tuned
+            with them needs the same ones.
         concurrency: Requests in flight at each server at most; by default as many as make it faster.
         timeout: Seconds for an answer of the model.
         patience: Seconds to wait for its servers while none answers.
@@ -85,6 +89,7 @@ class Labeler:
         embedders: Sequence[str | Embedder] | None = None,
         task: TaskCard | str | Path | None = None,
         top_k: int | None = None,
+        usages: Usages | str | Path | None = None,
         concurrency: int | None = None,
         timeout: float = TIMEOUT_SECONDS,
         patience: float = PATIENCE_SECONDS,
@@ -112,13 +117,14 @@ class Labeler:
                 )
             )
             name = self._connection.model
+            spoken = Usages.read(usages, taxonomy) if isinstance(usages, str | Path) else usages
             loaded = None
             if tuned:
                 spec = _with_overrides(tuned.spec, name, chosen)
                 loaded = _load(chosen["embedders"]) if "embedders" in chosen else None
             else:
-                spec, loaded = _choose(name, chosen)
-            self.program: Program = assemble(spec, taxonomy, embedders=loaded, progress=progress)
+                spec, loaded = _choose(name, chosen | ({"usages": spoken.key} if spoken else {}))
+            self.program: Program = assemble(spec, taxonomy, embedders=loaded, progress=progress, usages=spoken)
             self.notes = tuned.differences(self.program, name) if tuned else []
             if tuned and tuned.spec.decision and (own := sorted(set(chosen) & set(_NOT_THE_PROGRAMS))):
                 said = f"{' and '.join(own)} as given here: what the program's decision promises is not shown"
@@ -245,8 +251,13 @@ class Labeler:
             stored: Stored | None = None
             if Path(out).exists():
                 name = run or ("" if corpus.is_stream else self.run_name(corpus))
-                stored = Stored(opened.enter_context(Store(out)), name, self.taxonomy)
-            lookups = {"answers": stored.answers, "retrievals": stored.retrievals} if stored else {}
+                store = opened.enter_context(Store(out))
+                stored = Stored(store, name, self.taxonomy)
+            lookups: dict[str, Any] = {}
+            if stored:
+                older = self._older_run(store, name)
+                lookups = {"answers": stored.answers, "retrievals": stored.retrievals, "builds_on": older}
+                lookups["asked"] = Asked(store, older.run) if older else None
             previewer = Previewer(self.program, self._connection.model, self._connection.identity, **lookups)
             failed, done = (stored.failed(), stored.done) if stored else ({}, lambda _: False)
             todo = Todo(self.program.key, done, failed, retry_failed=retry_failed)
@@ -256,6 +267,22 @@ class Labeler:
                 on_progress(previewer.preview)
             previewer.preview.skipped = todo.skipped
         return previewer.preview
+
+    def builds_on(self, out: str | Path, run: str) -> BuildsOn | None:
+        """Find the run of an older version of the taxonomy whose answers a run uses again; None where there is none.
+
+        Args:
+            out: The DuckDB file.
+            run: The run that builds on it, for the number of its documents that keep their candidates.
+
+        Raises:
+            StoreError: The file cannot be read.
+        """
+        if not Path(out).exists():
+            return None
+        with Store(out) as store:
+            older = self._older_run(store, run)
+            return count_kept(store, run, older) if older else None
 
     def plan_corpus(
         self,
@@ -307,6 +334,10 @@ class Labeler:
         digits = content_key(self.program.key, [str(Path(path).resolve()) for path in corpus.paths])[:8]
         return f"{spec.infer}-{spec.rank}-{digits}"
 
+    def _older_run(self, store: Store, run: str) -> BuildsOn | None:
+        spec = self.program.spec
+        return older_run(store, run, spec.described(), self.taxonomy) if spec.uses_model else None
+
     async def _label(self, documents: Sequence[Document], ranked: bool) -> list[list[Prediction]]:
         labelled: list[list[Prediction]] = []
         async with self._connection.open() as model:
@@ -322,11 +353,11 @@ class Labeler:
         return labelled
 
 
-_NOT_THE_PROGRAMS = ("top_k", "threshold")
+_NOT_THE_PROGRAMS = ("top_k", "threshold", "no_ancestors")
 
 
 def _with_overrides(spec: ProgramSpec, model: str, chosen: Mapping[str, Any]) -> ProgramSpec:
-    """Take a tuned program as it is, but for where its embedders are, and the size and threshold of final sets."""
+    """Take a tuned program as it is, but for where its embedders are, and what cuts its final sets."""
     if set_twice := sorted(set(chosen) - {"embedders", *_NOT_THE_PROGRAMS}):
         raise InputError(
             f"{' and '.join(set_twice)} cannot be set beside a program, which says so itself",

@@ -1,23 +1,24 @@
 """What a run would do, without asking a model: which answers and candidates are there, and what is still to be asked.
 
 What Rank is shown depends on the candidates, and those on the phrases that Infer has still to propose. So where Infer
-is to be asked, Rank is counted as to be asked too; where it is not, retrieval is looked up or done, and Rank's
-questions are known.
+is to be asked, Rank is counted as to be asked too, and these questions are told apart; where it is not, retrieval is
+looked up or done, and Rank's questions are known. Of an edited taxonomy they all are: Infer was asked before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from labelmill.corpus import chunk
 from labelmill.keys import KeySet, content_key
 from labelmill.pipelines.answering import Answers
-from labelmill.pipelines.execution import Retrievals, nothing_stored
+from labelmill.pipelines.execution import Retrievals, nothing_stored, search
 from labelmill.pipelines.program import Program
 from labelmill.pipelines.questions import Questions
 from labelmill.records import Candidate, Document, Failure
+from labelmill.store.lineage import Asked, BuildsOn
 
 
 @dataclass(slots=True)
@@ -34,6 +35,9 @@ class Preview:
         retrieve_runs: Documents whose candidates are to be retrieved.
         rank_reused: Pieces whose candidates have been ranked; with whole Rank, pieces.
         rank_calls: Pieces whose candidates are to be ranked; one question a candidate where Rank is pointwise.
+        rank_open: Those of them whose candidates wait for phrases that are to be asked for: as many as that at most.
+            Without them, the calls are exact, but for documents that fail.
+        builds_on: The run of an older version of the taxonomy whose answers are used again.
     """
 
     documents: int = 0
@@ -45,6 +49,8 @@ class Preview:
     retrieve_runs: int = 0
     rank_reused: int = 0
     rank_calls: int = 0
+    rank_open: int = 0
+    builds_on: BuildsOn | None = None
 
     @property
     def calls(self) -> int:
@@ -56,6 +62,25 @@ class Preview:
         return asdict(self) | {"calls": self.calls}
 
 
+@dataclass(slots=True)
+class _Look:
+    """A document that is looked at: what is asked about it, by key, as far as that is known.
+
+    Attributes:
+        document: The document.
+        chunks: Its pieces.
+        phrases: None while Infer is to be asked.
+        candidates: None while phrases are, or where an embedder refuses the text; no model is asked then.
+        keys: Of the questions, in the order of the stages.
+    """
+
+    document: Document
+    chunks: list[str]
+    phrases: list[str] | None
+    candidates: list[Candidate] | None
+    keys: list[str]
+
+
 class Previewer:
     """Counts what batches of documents would ask.
 
@@ -65,6 +90,8 @@ class Previewer:
         identity: What its answers depend on.
         answers: Looks up what the model answered before.
         retrievals: Looks up what was retrieved before.
+        builds_on: A run of an older version of the taxonomy.
+        asked: What that was asked.
     """
 
     def __init__(
@@ -75,76 +102,96 @@ class Previewer:
         *,
         answers: Answers = nothing_stored,
         retrievals: Retrievals = nothing_stored,
+        builds_on: BuildsOn | None = None,
+        asked: Asked | None = None,
     ) -> None:
         """Count nothing yet."""
-        self.preview = Preview()
+        self.preview = Preview(builds_on=builds_on)
         self._program = program
         self._questions = Questions(program, model, identity) if model else None
         self._answers = answers
         self._retrievals = retrievals
+        self._before = asked
         self._asked = KeySet()
 
     def count(self, batch: Sequence[Document | Failure]) -> None:
         """Add what a batch would do."""
         documents = [item for item in batch if isinstance(item, Document)]
         self.preview.failed += len(batch) - len(documents)
-        spec = self._program.spec
-        chunks = [chunk(item.text, spec.chunk_characters, spec.chunk_overlap) for item in documents]
         self.preview.documents += len(documents)
-        for pool in self._program.pools:
-            pool.find([text for pieces in chunks for text in pieces])  # all at once: one by one takes longer
-        phrases = self._infer(chunks)
-        known = [place for place, found in enumerate(phrases) if found is not None]
-        unknown = len(documents) - len(known)
-        self.preview.retrieve_runs += unknown
-        candidates = self._retrieve([(chunks[place], phrases[place] or []) for place in known])
-        if self._program.ranks_all:
-            self._rank([(pieces, []) for pieces in chunks], [])
-        elif self._program.rank is not None:
-            ready = [(chunks[place], found) for place, found in zip(known, candidates, strict=True) if found]
-            self._rank(ready, [chunks[place] for place in range(len(documents)) if phrases[place] is None])
-
-    def _rank(self, ready: Sequence[tuple[Sequence[str], list[Candidate]]], waiting: Sequence[Sequence[str]]) -> None:
-        """Count Rank's questions about documents whose candidates are known, and about those that wait for phrases."""
-        if self._questions is None:
-            return
-        questions = [
-            self._questions.rank(text, self._program.names(found)).key for pieces, found in ready for text in pieces
+        spec = self._program.spec
+        looks = [
+            _Look(item, chunk(item.text, spec.chunk_characters, spec.chunk_overlap), None, None, [])
+            for item in documents
         ]
-        reused, calls = self._tell(questions, self._answers(questions))
+        for pool in self._program.pools:
+            pool.find([text for look in looks for text in look.chunks])  # all at once: one by one takes longer
+        self._infer(looks)
+        self.preview.retrieve_runs += sum(look.phrases is None for look in looks)
+        self._retrieve([look for look in looks if look.phrases is not None])
+        self._rank(looks)
+        self._compare(looks)
+
+    def _infer(self, looks: Sequence[_Look]) -> None:
+        """Find the phrases of each document, where they are known."""
+        if self._program.infer is None or self._questions is None:
+            for look in looks:
+                look.phrases = []
+            return
+        for look in looks:
+            look.keys = [self._questions.infer(text).key for text in look.chunks]
+        keys = [key for look in looks for key in look.keys]
+        answers = self._answers(keys)
+        reused, calls = self._tell(keys, answers)
+        self.preview.infer_reused += reused
+        self.preview.infer_calls += calls
+        for look in looks:
+            if all(key in answers for key in look.keys):
+                look.phrases = list(dict.fromkeys(phrase for key in look.keys for phrase in answers[key]))
+
+    def _retrieve(self, looks: Sequence[_Look]) -> None:
+        """Look up candidates; retrieve them only where Rank's questions depend on them."""
+        keys = [self._program.retrieval_key(look.chunks, look.phrases or []) for look in looks]
+        found = self._retrievals(keys)
+        missing = [look for look, key in zip(looks, keys, strict=True) if key not in found]
+        self.preview.retrieve_reused += len(looks) - len(missing)
+        self.preview.retrieve_runs += len(missing)
+        for look, key in zip(looks, keys, strict=True):
+            look.candidates = found.get(key)
+        if missing and self._program.rank is not None and not self._program.ranks_all:
+            made = search(self._program, [(look.chunks, look.phrases or []) for look in missing])
+            for look, candidates in zip(missing, made, strict=True):
+                look.candidates = None if isinstance(candidates, str) else candidates
+
+    def _rank(self, looks: Sequence[_Look]) -> None:
+        """Count Rank's questions about documents whose candidates are known, and about those that wait for phrases."""
+        if self._program.rank is None or self._questions is None:
+            return
+        shows_all = self._program.ranks_all
+        keys = []
+        for look in looks:
+            if shows_all or look.candidates:
+                names = self._program.names(look.candidates or [])
+                own = [self._questions.rank(text, names).key for text in look.chunks]
+                look.keys += own
+                keys += own
+        reused, calls = self._tell(keys, self._answers(keys))
+        waiting = [look.chunks for look in looks if look.phrases is None and not shows_all]
         again, first = self._foresee(waiting)
         self.preview.rank_reused += reused + again
         self.preview.rank_calls += calls + first
+        self.preview.rank_open += first
 
-    def _infer(self, chunks: Sequence[Sequence[str]]) -> list[list[str] | None]:
-        """Give the phrases of each document, None where they are not known yet."""
-        if self._program.infer is None or self._questions is None:
-            return [[] for _ in chunks]
-        keys = [[self._questions.infer(text).key for text in pieces] for pieces in chunks]
-        flat = [key for some in keys for key in some]
-        answers = self._answers(flat)
-        reused, calls = self._tell(flat, answers)
-        self.preview.infer_reused += reused
-        self.preview.infer_calls += calls
-        return [
-            list(dict.fromkeys(phrase for key in some for phrase in answers[key]))
-            if all(key in answers for key in some)
-            else None
-            for some in keys
-        ]
-
-    def _retrieve(self, asked: Sequence[tuple[Sequence[str], Sequence[str]]]) -> list[list[Candidate]]:
-        """Look up candidates; retrieve them only where Rank's questions depend on them."""
-        keys = [self._program.retrieval_key(chunks, phrases) for chunks, phrases in asked]
-        found = dict(self._retrievals(keys))
-        missing = [place for place, key in enumerate(keys) if key not in found]
-        self.preview.retrieve_reused += len(keys) - len(missing)
-        self.preview.retrieve_runs += len(missing)
-        if missing and self._program.rank is not None and not self._program.ranks_all:
-            queries = [self._program.queries(*asked[place]) for place in missing]
-            made = self._program.retrieve.retrieve(queries, self._program.spec.candidates)
-            found |= {keys[place]: candidates for place, candidates in zip(missing, made, strict=True)}
-        return [found.get(key, []) for key in keys]
+    def _compare(self, looks: Sequence[_Look]) -> None:
+        """Count the documents of which an older run asked the same."""
+        builds_on = self.preview.builds_on
+        if self._before is None or builds_on is None:
+            return
+        before = self._before.of(look.document.id for look in looks)
+        kept = sum(before.get(look.document.id) == look.keys for look in looks)
+        self.preview.builds_on = replace(
+            builds_on, documents=builds_on.documents + len(before), kept=builds_on.kept + kept
+        )
 
     def _foresee(self, waiting: Sequence[Sequence[str]]) -> tuple[int, int]:
         """Tell of documents whose candidates are not known which of Rank's questions an equal document has as well."""

@@ -29,6 +29,9 @@ _LEAST = 1e-7
 NOWHERE = math.log(_LEAST) - math.log1p(-_LEAST)
 """Log-odds of what a model named for a document for which Retrieve found nothing."""
 
+_SINCE = ("shown_parents", "no_ancestors")
+"""Fields that a specification has got since. As they were before, they are in no key: older runs go on."""
+
 PROGRAM_VERSION = 1
 """Raised whenever the same specification would give other predictions."""
 
@@ -64,9 +67,12 @@ class Program:
         prompts = [stage.fingerprint() if stage else None for stage in (self.infer, self.rank)]
         # The wording is in the prompts' fingerprints, the embedders in Retrieve's: a server that moved changes no key.
         # What is retrieved with is in Retrieve's as well.
-        known = {"task", "prompts", "embedders", "lanes", "scorers", "pool", "examples", "fusion"}
-        spec = self.spec.model_dump(mode="json", exclude=known)
-        return content_key(PROGRAM_VERSION, spec, self.taxonomy.key, self.retrieve.fingerprint, prompts)
+        known = {"task", "prompts", "embedders", "lanes", "usages", "scorers", "pool", "examples", "fusion"}
+        used = [name for name in _SINCE if getattr(self.spec, name) != ProgramSpec.model_fields[name].default]
+        spec = self.spec.model_dump(mode="json", exclude=known | ({*_SINCE} - {*used}))
+        # What uses the hierarchy depends on labels, too, that are not to be given.
+        whole = [(self.taxonomy.whole or self.taxonomy).key] if used else []
+        return content_key(PROGRAM_VERSION, spec, self.taxonomy.key, self.retrieve.fingerprint, prompts, *whole)
 
     @property
     def ranks_all(self) -> bool:
@@ -112,7 +118,13 @@ class Program:
             candidates, chosen = join(candidates, chosen)
         if spec.fusion is None:
             return decide(
-                self.taxonomy, candidates, chosen, probabilities=probabilities, top_k=spec.top_k, threshold=spec.cut
+                self.taxonomy,
+                candidates,
+                chosen,
+                probabilities=probabilities,
+                top_k=spec.top_k,
+                threshold=spec.cut,
+                no_ancestors=spec.no_ancestors,
             )
         final = self._probabilities(candidates, chosen, probabilities)
         threshold: Threshold = spec.threshold
@@ -122,7 +134,14 @@ class Program:
             limits = spec.decision.thresholds([self.taxonomy.labels[each.label].id for each in candidates])
             limit_of = dict(zip((each.label for each in candidates), limits.tolist(), strict=True))
             threshold = limit_of.__getitem__
-        return decide(self.taxonomy, candidates, probabilities=final, top_k=spec.top_k, threshold=threshold)
+        return decide(
+            self.taxonomy,
+            candidates,
+            probabilities=final,
+            top_k=spec.top_k,
+            threshold=threshold,
+            no_ancestors=spec.no_ancestors,
+        )
 
     def _probabilities(
         self, candidates: Sequence[Candidate], chosen: Sequence[int] | None, judged: Sequence[float] | None
@@ -150,7 +169,8 @@ class Program:
         """Name the candidates that a model is shown; none where it is shown all labels, whatever they are."""
         if self.ranks_all:
             return []
-        return [self.taxonomy.labels[candidate.label].name for candidate in candidates[: self.spec.listed]]
+        shown = candidates[: self.spec.listed]
+        return [self.taxonomy.title(candidate.label, self.spec.shown_parents) for candidate in shown]
 
 
 def merge_rankings(rankings: Sequence[Sequence[int]]) -> list[int]:

@@ -103,7 +103,7 @@ class Questions:
             def read(answer: Completion) -> list[Any]:
                 return stage.read(answer.content, truncated=answer.truncated)
 
-            return await _ask(chat, stage.request(text, model), read, turn, cost)
+            return await ask_and_mend(chat, stage.request(text, model), read, turn, cost)
 
         key = content_key("infer", *self._asked_of["infer"], text, *shown_key(stage, text))
         return Question(key, "infer", ask)
@@ -124,7 +124,7 @@ class Questions:
             def read(answer: Completion) -> list[Any]:
                 return stage.read(answer.content, names, truncated=answer.truncated)
 
-            return await _ask(chat, stage.request(text, names, model), read, turn, cost)
+            return await ask_and_mend(chat, stage.request(text, names, model), read, turn, cost)
 
         async def choose_of_all(chat: ChatModel, turn: int, cost: Cost) -> list[Any]:
             assert isinstance(stage, WholeRank)
@@ -132,7 +132,7 @@ class Questions:
             def read(answer: Completion) -> list[Any]:
                 return stage.read(answer.content, truncated=answer.truncated)
 
-            return await _ask(chat, stage.request(text, model), read, turn, cost)
+            return await ask_and_mend(chat, stage.request(text, model), read, turn, cost)
 
         async def weigh(chat: ChatModel, turn: int, cost: Cost) -> list[Any]:
             assert isinstance(stage, PointwiseRank)
@@ -145,7 +145,7 @@ class Questions:
         return Question(key, "rank", weigh if isinstance(stage, PointwiseRank) else choose)
 
 
-async def _ask(
+async def ask_and_mend(
     chat: ChatModel, body: bytes, read: Callable[[Completion], list[Any]], turn: int, cost: Cost
 ) -> list[Any]:
     """Ask, and where the answer cannot be read, say so to the model and ask once more."""

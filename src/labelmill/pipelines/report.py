@@ -27,6 +27,7 @@ from labelmill.pipelines.report_figures import (
 from labelmill.pipelines.report_words import describe_cost, describe_material, describe_program
 from labelmill.report.values import Example, Figure, Loss, Report, Sides, Stage, Stages
 from labelmill.store import Store
+from labelmill.store.migration import MIGRATED
 from labelmill.store.reader import read_ranked
 from labelmill.store.summary import RunSummary, summarise
 
@@ -110,7 +111,7 @@ def _source(store: Store, summary: RunSummary) -> str:
 
 def _warnings(result: RunEvaluation, summary: RunSummary) -> list[str]:
     unfinished = f"the run is not finished ({summary.state}): figures are of what it has done"
-    return [*([] if summary.state == "finished" else [unfinished]), *result.warnings]
+    return [*([] if summary.state in {"finished", MIGRATED} else [unfinished]), *result.warnings]
 
 
 def _groups(evaluation: Evaluation, shown: Shown) -> tuple[tuple[str, tuple[Figure, ...]], ...]:

@@ -49,13 +49,16 @@ class ProgramSpec(BaseModel):
         prompts: What an optimiser made of the wording, for the stages that it changed.
         candidates: Labels kept per document, and stored as its ranking.
         listed: Candidates that a model is shown, the best of the fusion; whole Rank shows every label.
+        shown_parents: How many of the labels above a candidate are named behind it, in a prompt of Rank.
         top_k: Size of the final set at most.
+        no_ancestors: Leave a label out of the final set where one below it is in.
         threshold: Least score of a label of the final set. None: as the decision says; without one 0.5 with pointwise
             Rank, no threshold otherwise.
         chunk_characters: Longest piece of a document that is read at once.
         chunk_overlap: Characters that neighbouring pieces share.
         lanes: What each lane weighs in the fusion by rank, by what is searched and the kind of query
             (``names/windows``); None for the lanes that are good in general.
+        usages: Key of the phrases by which labels are found as well; empty where there are none. Not the phrases.
         scorers: What looks closer at candidates, for learned fusion.
         pool: Candidates that learned fusion looks at.
         examples: Gold documents, whose labels are a lane: those of the nearest ones.
@@ -75,11 +78,14 @@ class ProgramSpec(BaseModel):
     prompts: Mapping[StageName, PromptState] = Field(default_factory=dict)
     candidates: int = Field(default=50, ge=1)
     listed: int = Field(default=20, ge=1)
+    shown_parents: int = Field(default=0, ge=0)
     top_k: int = Field(default=5, ge=1)
+    no_ancestors: bool = False
     threshold: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     chunk_characters: int = Field(default=1200, ge=200)
     chunk_overlap: int = Field(default=100, ge=0)
     lanes: Mapping[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = None
+    usages: str = ""
     scorers: tuple[ScorerName, ...] = ()
     pool: int = Field(default=100, ge=1)
     examples: tuple[LabelledText, ...] = ()

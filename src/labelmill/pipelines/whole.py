@@ -36,18 +36,19 @@ class WholeRank(dspy.Module):
     Args:
         card: The wording of the task.
         labels: Of the taxonomy.
+        titles: What to show for each of them; their names by default.
 
     Raises:
         InputError: There are more than `MOST_LABELS`.
     """
 
-    def __init__(self, card: TaskCard, labels: Sequence[Label]) -> None:
+    def __init__(self, card: TaskCard, labels: Sequence[Label], titles: Sequence[str] | None = None) -> None:
         """Make the predictor, with the card's examples as demonstrations."""
         check_size(len(labels))
         super().__init__()
         names = [label.name for label in labels]
         self._count = len(names)
-        self._signature = whole_signature(card, names)
+        self._signature = whole_signature(card, titles or names)
         self.max_tokens = _TOKENS_AROUND + _TOKENS_PER_NUMBER * min(len(names), _MOST_CHOSEN)
         self.predict = dspy.Predict(self._signature, max_tokens=self.max_tokens, temperature=0.0)
         self.predict.demos = whole_demonstrations(card, names)

@@ -1,4 +1,4 @@
-"""Indexes of a taxonomy, built once and cached by content, so that an edited taxonomy never meets old vectors."""
+"""Indexes of a taxonomy, built once and cached by content, so that an edited taxonomy never meets an old index."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ from labelmill.retrievers.bm25 import BM25
 from labelmill.retrievers.characters import Characters
 from labelmill.retrievers.competition import Competition
 from labelmill.retrievers.dense import Dense
+from labelmill.retrievers.known import VECTORS, known_vectors, remember_texts
 from labelmill.retrievers.late import LateInteraction
 from labelmill.retrievers.overlap import WordOverlap
 from labelmill.retrievers.tokens import NameTokens
-from labelmill.retrievers.views import View, names, names_and_aliases, names_with_descriptions
+from labelmill.retrievers.views import View, names, names_and_aliases, names_with_descriptions, usages
 from labelmill.taxonomy import Taxonomy
+from labelmill.taxonomy.usages import Usages
 
 INDEX_VERSION = 1
 """Raised whenever what is written changes, so that older folders are left alone."""
@@ -37,6 +39,9 @@ Progress = Callable[[str, int, int], None]
 
 VIEWS = {"names": names, "aliases": names_and_aliases, "descriptions": names_with_descriptions}
 
+USAGES = "usages"
+"""The view of what is no part of the labels themselves."""
+
 
 class Indexes:
     """The retrievers and scorers over one taxonomy, each opened from the cache or built into it.
@@ -45,25 +50,34 @@ class Indexes:
         taxonomy: The labels; its `key` is part of every cache key.
         root: Where indexes are kept; the user's cache folder by default.
         progress: Told how far a build is.
+        usages: Phrases that say how documents speak of labels; the key of these is part of their index's key.
     """
 
-    def __init__(self, taxonomy: Taxonomy, root: Path | None = None, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        taxonomy: Taxonomy,
+        root: Path | None = None,
+        progress: Progress | None = None,
+        usages: Usages | None = None,
+    ) -> None:
         """Remember what to index and where."""
         self.taxonomy = taxonomy
+        self._usages = usages
         self._root = root or cache_dir() / "indexes"
         self._progress = progress or (lambda *_: None)
         self._opened: dict[tuple[str, str, str], Dense] = {}
 
     def dense(self, view: str, embedder: Embedder) -> Dense:
-        """Open dense retrieval over a view: ``names``, ``aliases`` or ``descriptions``; once for each embedder."""
+        """Open dense retrieval over a view: ``names``, ``aliases``, ``descriptions``, ``usages``; once an embedder."""
         opened = view, embedder.name, embedder.fingerprint
         if opened in self._opened:
             return self._opened[opened]
-        texts = VIEWS[view](self.taxonomy.labels)
-        key = {"kind": "dense", "view": view, "embedder": embedder.fingerprint}
+        texts = self._view(view)
+        key = {"kind": "dense", "view": view, "embedder": embedder.fingerprint, **self._made_of(view)}
         folder = self._folder(key, lambda path: self._embed(texts, embedder, path))
         with _undamaged(folder):
-            vectors = np.load(folder / "vectors.npy", allow_pickle=False).astype(np.float32)
+            vectors = np.load(folder / VECTORS, allow_pickle=False).astype(np.float32)
+        remember_texts(folder, texts.texts)
         return self._opened.setdefault(opened, Dense(texts, vectors, embedder))
 
     def competition(self, embedder: Embedder) -> Competition:
@@ -79,8 +93,9 @@ class Indexes:
 
     def characters(self, view: str = "aliases") -> Characters:
         """Open character n-grams over a view."""
-        texts = VIEWS[view](self.taxonomy.labels)
-        folder = self._folder({"kind": "characters", "view": view}, lambda path: Characters.build(texts, path))
+        texts = self._view(view)
+        key = {"kind": "characters", "view": view, **self._made_of(view)}
+        folder = self._folder(key, lambda path: Characters.build(texts, path))
         with _undamaged(folder):
             return Characters.open(texts, folder)
 
@@ -100,14 +115,31 @@ class Indexes:
         with _undamaged(folder):
             return WordOverlap(labels, folder)
 
+    def _view(self, name: str) -> View:
+        if name != USAGES:
+            return VIEWS[name](self.taxonomy.labels)
+        return usages(self.taxonomy.labels, self._usages.phrases if self._usages else {})
+
+    def _made_of(self, view: str) -> dict[str, str]:
+        """Give what an index's key has to say of a view beside its name and the labels."""
+        return {"usages": self._usages.key if self._usages else ""} if view == USAGES else {}
+
     def _embed(self, view: View, embedder: Embedder, folder: Path) -> None:
-        slices = []
-        for start in range(0, len(view.texts), _TEXTS_PER_CALL):
-            self._progress(f"{view.name}.{embedder.name}", start, len(view.texts))
+        """Write the vectors of a view: those that an older index holds, and of other texts new ones."""
+        told = f"{view.name}.{embedder.name}"
+        made_by = {"version": INDEX_VERSION, "kind": "dense", "embedder": embedder.fingerprint}
+        vectors, known = known_vectors(self._root, made_by, view.texts)
+        done, missing = int(known.sum()), np.flatnonzero(~known)
+        for start in range(0, len(missing), _TEXTS_PER_CALL):
+            self._progress(told, done + start, len(view.texts))
+            places = missing[start : start + _TEXTS_PER_CALL]
             # Half precision on disk and in every comparison: a fresh build and a cached one give the same scores.
-            slices.append(embedder.embed(view.texts[start : start + _TEXTS_PER_CALL]).astype(np.float16))
-        np.save(folder / "vectors.npy", np.concatenate(slices))
-        self._progress(f"{view.name}.{embedder.name}", len(view.texts), len(view.texts))
+            fresh = embedder.embed([view.texts[place] for place in places]).astype(np.float16)
+            vectors = np.zeros((len(view.texts), fresh.shape[1]), dtype=np.float16) if vectors is None else vectors
+            vectors[places] = fresh
+        assert vectors is not None  # a taxonomy has a label, and a label a name
+        np.save(folder / VECTORS, vectors)
+        self._progress(told, len(view.texts), len(view.texts))
 
     def _folder(self, key: Mapping[str, str], build: Callable[[Path], None]) -> Path:
         """Return the folder of an index, building it aside and moving it in when it is whole."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import duckdb
 import orjson
@@ -58,13 +58,18 @@ class Store:
         write: Whether rows will be written.
     """
 
+    _schema: ClassVar[str] = "schema.sql"
+    _version: ClassVar[tuple[str, int]] = ("schema_version", SCHEMA_VERSION)
+    """The column of the table `about` that tells one kind of file from another, and what it holds."""
+    _command: ClassVar[str] = "label … --out"
+
     def __init__(self, path: str | Path, *, write: bool = False) -> None:
         """Open the file, and see that its schema is the one this version knows."""
         self.path = Path(path)
         self.read_only = not write
         self._inserts: dict[str, tuple[str, str]] = {}
         if not write and not self.path.exists():
-            raise StoreError(f"{self.path}: no such file. Make it with: labelmill label … --out {self.path}")
+            raise StoreError(f"{self.path}: no such file. Make it with: labelmill {self._command} {self.path}")
         with self.errors():
             self._check_file(write=write)
             config = _CONFIG | _WRITING if write else _CONFIG
@@ -195,20 +200,21 @@ class Store:
             raise StoreError(f"{self.path} would be a DuckDB file under the name of another format. Name it .duckdb.")
 
     def _check_schema(self, *, write: bool) -> None:
+        column, version = self._version
         if write and self.first("SELECT 1 FROM duckdb_tables()") is None:
             # One transaction, so that two processes that start at once do not see half a schema.
             self.connection.execute("BEGIN")
-            self.connection.execute(files(__package__).joinpath("schema.sql").read_text(encoding="utf-8"))
-            self.connection.execute("INSERT INTO about VALUES (?)", [SCHEMA_VERSION])
+            self.connection.execute(files(__package__).joinpath(self._schema).read_text(encoding="utf-8"))
+            self.connection.execute("INSERT INTO about VALUES (?)", [version])
             self.connection.execute("COMMIT")
             return
-        ours = "SELECT 1 FROM duckdb_columns() WHERE table_name = 'about' AND column_name = 'schema_version'"
-        found = self.first("SELECT schema_version FROM about") if self.first(ours) else None
+        ours = "SELECT 1 FROM duckdb_columns() WHERE table_name = 'about' AND column_name = ?"
+        found = self.first(f"SELECT {column} FROM about") if self.first(ours, [column]) else None  # noqa: S608 - ours
         if found is None:
             raise StoreError(f"{self.path} is a DuckDB file, but not one of labelmill's. Name another file.")
-        if found[0] != SCHEMA_VERSION:
+        if found[0] != version:
             raise StoreError(
-                f"{self.path} has schema {found[0]}, this labelmill knows schema {SCHEMA_VERSION}. "
+                f"{self.path} has schema {found[0]}, this labelmill knows schema {version}. "
                 "Use the version of labelmill that wrote it, or a new file."
             )
         if write and self.first("SELECT 1 FROM duckdb_tables() WHERE table_name = 'vote_failures'") is None:

@@ -137,7 +137,13 @@ def count_failures(store: Store, run: str) -> list[tuple[str, str, int]]:
         ).fetchall()
 
 
-def export(store: Store, run: str, target: Path, *, selected_only: bool = False) -> int:
+Standing = Sequence[tuple[str, str, str, int]]
+"""What stands for each label of a run: ids of both, the latter's name, and its place among several, from 0."""
+
+
+def export(
+    store: Store, run: str, target: Path, *, selected_only: bool = False, standing: Standing | None = None
+) -> int:
     """Write one row per (document, label) to a ``.parquet``, ``.jsonl`` or ``.csv`` file.
 
     Args:
@@ -145,6 +151,8 @@ def export(store: Store, run: str, target: Path, *, selected_only: bool = False)
         run: Its name.
         target: The file to write; replaced where it is there.
         selected_only: Leave out what is not in a final set.
+        standing: Write other labels in place of the run's, each once a document, with the best rank and score of those
+            that it stands for; a further column, ``stands_for``, has the id of the best of them.
 
     Returns:
         How many rows were written.
@@ -157,10 +165,15 @@ def export(store: Store, run: str, target: Path, *, selected_only: bool = False)
         raise InputError(f"unknown format {target.suffix!r}", path=target, remedy="Use .parquet, .jsonl or .csv.")
     if not target.parent.exists():
         raise InputError(f"the folder {target.parent} does not exist", path=target, remedy="Create it first.")
-    query = (
-        f"SELECT document, label, name, rank, score, selected FROM ({_LONG}) "  # noqa: S608 - constant text
-        f"{'WHERE selected' if selected_only else ''} ORDER BY document, rank"
-    )
+    rows = f"SELECT document, label, name, rank, score, selected FROM ({_LONG})"  # noqa: S608 - constant text
+    if standing is not None:
+        labels, above, names, places = ([row[column] for row in standing] for column in range(4))
+        columns = {"label": np.array(labels, object), "above": np.array(above, object)}
+        store.connection.register(
+            "standing", columns | {"above_name": np.array(names, object), "place": np.array(places, np.int64)}
+        )
+        rows = f"WITH own AS ({_LONG}) {_STANDING}"
+    query = f"SELECT * FROM ({rows}) {'WHERE selected' if selected_only else ''} ORDER BY document, rank"  # noqa: S608 - constant text
     # Written beside, then moved: an export that fails leaves the old file as it was.
     part = target.with_name(f".{target.name}.part")
     try:
@@ -177,6 +190,14 @@ _LONG = (
     "FROM predictions JOIN (SELECT * FROM labels WHERE taxonomy = (SELECT taxonomy FROM runs WHERE run = $run)) "
     "USING (label) WHERE run = $run"
 )
+
+_STANDING = """
+    SELECT document, above AS label, name, row_number() OVER (PARTITION BY document ORDER BY best) AS rank,
+           score, selected, stands_for
+    FROM (SELECT document, above, any_value(above_name) AS name, min([rank, place]) AS best, max(score) AS score,
+                 bool_or(selected) AS selected, arg_min(label, [rank, place]) AS stands_for
+          FROM own JOIN standing USING (label) GROUP BY document, above)
+"""
 
 _RANKED = (
     "WITH done AS (SELECT document, row_number() OVER (ORDER BY document) - 1 AS row FROM documents WHERE run = $run), "

@@ -26,7 +26,8 @@ CREATE TABLE IF NOT EXISTS labels (
 );
 
 -- state: running (or killed: see whether its process lives), interrupted (stopped or failed, to be gone on with),
--- budget (stopped at a limit that the user set), finished (the whole corpus was seen).
+-- budget (stopped at a limit that the user set), finished (the whole corpus was seen), migrated (made of another run, for
+-- another version of its taxonomy: `program` says of which under "migrated").
 CREATE TABLE IF NOT EXISTS runs (
   run      VARCHAR NOT NULL,
   key      VARCHAR NOT NULL,      -- hash of the program and the taxonomy: what decides the rows

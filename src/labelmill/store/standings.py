@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from labelmill.store.database import Store
+from labelmill.store.migration import MIGRATED
 
 _STANDINGS = (
     "WITH wanted AS (SELECT unnest($places::BIGINT[]) AS place, unnest($documents::VARCHAR[]) AS document, "
@@ -33,10 +34,12 @@ set; and the query that hit the label in the lane where it stands best, empty wh
 
 
 def read_program(store: Store, run: str) -> dict[str, Any]:
-    """Read the whole specification of a run's program."""
+    """Read the whole specification of a run's program, without what a migration adds."""
     with store.errors():
         row = store.first("SELECT program FROM runs WHERE run = ?", [run])
-    return dict(orjson.loads(row[0])) if row else {}
+    program = dict(orjson.loads(row[0])) if row else {}
+    program.pop(MIGRATED, None)
+    return program
 
 
 def read_met(store: Store, run: str) -> tuple[frozenset[str], frozenset[str]]:

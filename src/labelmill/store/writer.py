@@ -14,6 +14,7 @@ from labelmill.store.database import Store
 from labelmill.store.predictions import insert_predictions
 from labelmill.store.results import DocumentResult, Spending, StageResult
 from labelmill.store.stored import Stored
+from labelmill.store.taxonomies import put_taxonomy
 from labelmill.taxonomy import Taxonomy
 
 _LAST_BATCH = (

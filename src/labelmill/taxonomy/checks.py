@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from labelmill.taxonomy.integrity import faults
+from labelmill.taxonomy.model import Taxonomy
 from labelmill.taxonomy.names import normalise
 from labelmill.taxonomy.problems import Problem, Row, on_line, quote, warning
 from labelmill.taxonomy.readers import read_entries
@@ -77,21 +78,30 @@ class CheckReport:
         }
 
 
-def check(path: str | Path, *, language: str = "en") -> CheckReport:
+def check(path: str | Path, *, under: Sequence[str] = (), language: str = "en") -> CheckReport:
     """Check a taxonomy file; a file that cannot be read at all is a report with one error.
 
     Args:
         path: The file; its suffix names its format.
+        under: Ids or unique names of the labels whose branches to give warnings of; errors are always told, whole.
         language: The language of the names, for SKOS.
 
     Raises:
         MissingExtraError: SKOS without rdflib.
+        TaxonomyError: There is no such label.
     """
     entries = list(read_entries(Path(path), language=language))
     rows = [entry for entry in entries if isinstance(entry, Row)]
     unread = [entry for entry in entries if isinstance(entry, Problem)]
     errors = sorted([*unread, *faults(rows)], key=lambda problem: problem.line or 0)
-    return CheckReport(str(path), len(rows), (*errors, *doubts(rows)))
+    warnings = list(doubts(rows))
+    if under and rows:
+        branch = Taxonomy(tuple(row.label for row in rows), str(path)).under(under)
+        ids = {label.id for label in branch}
+        rows = [row for row in rows if row.label.id in ids]
+        lines = {row.line for row in rows}
+        warnings = [problem for problem in warnings if problem.line in lines]
+    return CheckReport(str(path), len(rows), (*errors, *warnings))
 
 
 def doubts(rows: Sequence[Row]) -> Iterator[Problem]:

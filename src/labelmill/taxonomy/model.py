@@ -14,6 +14,7 @@ from pathlib import Path
 from labelmill.errors import GoldError, TaxonomyError
 from labelmill.records import Label
 from labelmill.taxonomy.integrity import faults
+from labelmill.taxonomy.lineage import Lineage
 from labelmill.taxonomy.names import NameIndex
 from labelmill.taxonomy.problems import Problem, Row, quote
 from labelmill.taxonomy.readers import read_entries
@@ -34,22 +35,28 @@ class Taxonomy:
     Attributes:
         labels: The labels, by position.
         source: The file that they come from, for messages.
+        whole: What these are a part of, where labels were left out: the hierarchy is that of the whole.
     """
 
     labels: tuple[Label, ...]
     source: str = ""
+    whole: Taxonomy | None = None
 
     @classmethod
-    def read(cls, path: str | Path, *, where: str | None = None, language: str = "en") -> Taxonomy:
+    def read(
+        cls, path: str | Path, *, where: str | None = None, under: Sequence[str] = (), language: str = "en"
+    ) -> Taxonomy:
         """Read a taxonomy from JSONL, CSV, TSV, plain text or SKOS, by the file's suffix.
 
         Args:
             path: The file; ``.gz`` after the suffix is understood.
             where: An SQL condition over the labels' columns; see `where`.
+            under: Ids or unique names of the labels whose branches to keep; see `under`.
             language: The language of the names, for SKOS.
 
         Raises:
-            TaxonomyError: The file has errors; the first is told, and how many more there are.
+            TaxonomyError: The file has errors, of which the first is told, and how many more there are; or nothing is
+                kept.
             MissingExtraError: SKOS without rdflib.
         """
         entries = list(read_entries(Path(path), language=language))
@@ -57,6 +64,8 @@ class Taxonomy:
         problems = [entry for entry in entries if isinstance(entry, Problem)]
         _raise_first(sorted([*problems, *faults(rows)], key=lambda problem: problem.line or 0), str(path))
         taxonomy = cls(tuple(row.label for row in rows), str(path))
+        if under:
+            taxonomy = taxonomy.under(under)
         return taxonomy if where is None else taxonomy.where(where)
 
     @classmethod
@@ -96,7 +105,28 @@ class Taxonomy:
             raise TaxonomyError(
                 f"none of {len(self)} labels meets the condition {quote(expression)}", remedy="Widen it."
             )
-        return Taxonomy(tuple(self.labels[position] for position in kept), self.source)
+        return self._part(kept)
+
+    def under(self, roots: Sequence[str]) -> Taxonomy:
+        """Keep some labels and all that is below them, in order, whatever lies between: see `Lineage.branch`.
+
+        Args:
+            roots: Ids or unique names, also of labels of the whole that are not kept themselves.
+
+        Raises:
+            TaxonomyError: There is no such label, or several, or none of its branch is kept.
+        """
+        whole = self.whole or self
+        branch = whole.lineage.branch(whole.find(root) for root in roots)
+        ids = {whole[position].id for position in branch}
+        kept = [position for position, label in enumerate(self.labels) if label.id in ids]
+        if not kept:
+            named = ", ".join(map(quote, roots))
+            raise TaxonomyError(f"none of {len(self)} labels is under {named}", remedy="Name another label.")
+        return self._part(kept)
+
+    def _part(self, kept: Sequence[int]) -> Taxonomy:
+        return Taxonomy(tuple(self.labels[position] for position in kept), self.source, self.whole or self)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -128,6 +158,10 @@ class Taxonomy:
             digest.update(json.dumps(content).encode() + b"\n")  # unambiguous: JSON quotes every separator
         return digest.hexdigest()
 
+    def has(self, label_id: str) -> bool:
+        """Tell whether a label has this id."""
+        return label_id in self._positions
+
     def position(self, label_id: str) -> int:
         """Find the position of an id.
 
@@ -158,29 +192,52 @@ class Taxonomy:
         more = f" and {len(found) - _MOST_CANDIDATES} more" if len(found) > _MOST_CANDIDATES else ""
         raise GoldError(f"{len(found)} labels are named {quote(text)}", remedy=f"Name it by its id: {ids}{more}.")
 
+    def find(self, text: str) -> int:
+        """Find a label that a person names, as `resolve` does.
+
+        Raises:
+            TaxonomyError: No label or several labels answer to it.
+        """
+        try:
+            return self.resolve(text)
+        except GoldError as error:
+            message = str(error).removesuffix(f" {error.remedy}").rstrip(".")
+            raise TaxonomyError(message, path=self.source or None, remedy=error.remedy) from None
+
+    @cached_property
+    def lineage(self) -> Lineage:
+        """What stands above and below each of these labels, as far as it is one of them."""
+        return Lineage(self.labels)
+
     def children(self, position: int) -> tuple[int, ...]:
         """List the positions of the labels whose parent this is, in order."""
-        return self._children.get(self.labels[position].id, ())
+        return self.lineage.children[position]
 
     def ancestors(self, position: int) -> tuple[int, ...]:
         """List the positions of all broader labels, each once, the nearest first."""
-        found: dict[int, None] = {}
-        level = [position]
-        while level:
-            parents = [self._positions.get(parent) for here in level for parent in self.labels[here].parents]
-            level = [parent for parent in dict.fromkeys(parents) if parent is not None and parent not in found]
-            found.update(dict.fromkeys(level))
-        return tuple(found)
+        return self.lineage.ancestors(position)
 
     def path(self, position: int) -> tuple[int, ...]:
         """List the positions from the top of the hierarchy down to this label, by the first parent that is a label."""
-        way = [position]
-        while True:
-            parents = (self._positions.get(parent) for parent in self.labels[way[-1]].parents)
-            above = next((parent for parent in parents if parent is not None), None)
-            if above is None or above in way:
-                return tuple(reversed(way))
-            way.append(above)
+        return self.lineage.path(position)
+
+    def title(self, position: int, parents: int) -> str:
+        """Name a label, with the names of so many labels above it, the nearest first: ``rye bread (bread > food)``.
+
+        Labels of the whole count that are not kept; of several parents the first one.
+        """
+        name = self.labels[position].name
+        if not parents:
+            return name
+        whole = self.whole or self
+        above = whole.lineage.path(whole.position(self.labels[position].id))[-2::-1][:parents]
+        return f"{name} ({' > '.join(whole[each].name for each in above)})" if above else name
+
+    def most_specific(self, positions: Sequence[int]) -> set[int]:
+        """Leave out of some labels each that stands above another of them, by way of any labels of the whole."""
+        whole = self.whole or self
+        places = {whole.position(self.labels[position].id): position for position in positions}
+        return {places[place] for place in whole.lineage.most_specific(places)}
 
     @cached_property
     def _positions(self) -> dict[str, int]:
@@ -189,14 +246,6 @@ class Taxonomy:
     @cached_property
     def _name_index(self) -> NameIndex:
         return NameIndex(self.names)
-
-    @cached_property
-    def _children(self) -> dict[str, tuple[int, ...]]:
-        found: dict[str, list[int]] = {}
-        for position, label in enumerate(self.labels):
-            for parent in dict.fromkeys(label.parents):
-                found.setdefault(parent, []).append(position)
-        return {parent: tuple(positions) for parent, positions in found.items()}
 
 
 def _raise_first(problems: Sequence[Problem], path: str | None) -> None:

@@ -14,6 +14,17 @@ def normalise(name: str) -> str:
     return " ".join(unicodedata.normalize("NFC", name).split()).casefold()
 
 
+def trigrams(name: str) -> set[str]:
+    """List the runs of three characters of a normalised name, its borders among them."""
+    padded = f"  {name} " if name else ""
+    return {padded[start : start + 3] for start in range(len(padded) - 2)}
+
+
+def dice(one: set[str], other: set[str]) -> float:
+    """Compare two sets: 0 where they share nothing, 1 where they are equal (Dice 1945)."""
+    return 2 * len(one & other) / max(1, len(one) + len(other))
+
+
 class NameIndex:
     """The positions of every name, exact and normalised; built once, for up to a million names.
 

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Literal, TypeAlias
 
 from labelmill.taxonomy.model import Taxonomy
-from labelmill.taxonomy.names import normalise
+from labelmill.taxonomy.names import dice, normalise, trigrams
 
 How: TypeAlias = Literal["id", "exact", "prefix", "words", "similar"]
 
@@ -68,20 +68,14 @@ def _plain(taxonomy: Taxonomy, query: str) -> Iterator[Match]:
 
 def _similar(taxonomy: Taxonomy, query: str) -> Iterator[Match]:
     """Rank names by the Dice coefficient of their character trigrams with the query's."""
-    wanted = _trigrams(normalise(query))
+    wanted = trigrams(normalise(query))
     scored: list[tuple[float, int, str]] = []
     for position, text in _texts(taxonomy):
-        trigrams = _trigrams(normalise(text))
-        likeness = 2 * len(wanted & trigrams) / max(1, len(wanted) + len(trigrams))
+        likeness = dice(wanted, trigrams(normalise(text)))
         if likeness >= _LEAST_SIMILAR:
             scored.append((-likeness, position, text))
     for _, position, text in sorted(scored):
         yield Match(position, text, "similar")
-
-
-def _trigrams(name: str) -> set[str]:
-    padded = f"  {name} " if name else ""
-    return {padded[start : start + 3] for start in range(len(padded) - 2)}
 
 
 def _texts(taxonomy: Taxonomy) -> Iterator[tuple[int, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,26 +22,40 @@ def write_jsonl(taxonomy: Taxonomy, path: str | Path) -> None:
         TaxonomyError: A field bears the name of a column, such as ``parents``.
         InputError: The file cannot be written: no such folder, no permission, a full disk.
     """
+    write_lines((json.dumps(_record(label), ensure_ascii=False) for label in taxonomy), path, "the taxonomy")
+
+
+def write_lines(lines: Iterable[str], path: str | Path, what: str) -> None:
+    """Write lines, gzipped where the path ends in ``.gz``; the file is whole or stays as it was.
+
+    Args:
+        lines: Without their ends.
+        path: The file.
+        what: What it is, for the message.
+
+    Raises:
+        InputError: The file cannot be written: no such folder, no permission, a full disk.
+    """
     target = Path(path)
-    lines = (json.dumps(_record(label), ensure_ascii=False) + "\n" for label in taxonomy)
+    ended = (line + "\n" for line in lines)
     try:
-        with _aside(target) as fresh:
+        with aside(target) as fresh:
             if target.suffix.lower() == ".gz":
                 with gzip.open(fresh, "wt", encoding="utf-8", newline="\n") as packed:
-                    packed.writelines(lines)
+                    packed.writelines(ended)
             else:
                 with fresh.open("w", encoding="utf-8", newline="\n") as plain:
-                    plain.writelines(lines)
+                    plain.writelines(ended)
     except OSError as error:
         raise InputError(
-            f"the taxonomy cannot be written: {error.strerror or error}",
+            f"{what} cannot be written: {error.strerror or error}",
             path=path,
             remedy="Name a file in a folder that exists, can be written to and has space.",
         ) from error
 
 
 @contextmanager
-def _aside(target: Path) -> Iterator[Path]:
+def aside(target: Path) -> Iterator[Path]:
     """Name a file beside `target` that takes its place at the end, or is deleted where something fails."""
     if target.exists() and not target.is_file():  # a pipe or a device is written as it is; a folder fails at once
         yield target

@@ -9,7 +9,9 @@ import typer
 
 from labelmill.cli import options
 from labelmill.cli.console import Progress, put, put_json, say
+from labelmill.cli.taxonomy.drawing import put_tree
 from labelmill.cli.taxonomy.group import app
+from labelmill.errors import InputError
 
 if TYPE_CHECKING:
     from labelmill.taxonomy import Match, Taxonomy
@@ -20,17 +22,20 @@ File = Annotated[Path, typer.Argument(help="JSONL, CSV, TSV (each also .gz), tex
 @app.command()
 def check(
     file: File,
+    under: options.Under = None,
     language: options.Language = "en",
     limit: Annotated[int, typer.Option(min=1, help="Problems of one kind to print at most.")] = 5,
     as_json: options.Json = False,
 ) -> None:
     """Report duplicates, collisions, cycles, orphans and empty names, each with its line.
 
-    Errors end with code 1, warnings alone with 0. Example: labelmill taxonomy check skills.csv
+    With --under, warnings are of that branch alone. Errors end with code 1, warnings alone with 0.
+
+    Example: labelmill taxonomy check skills.csv
     """
     from labelmill.taxonomy import check as check_file
 
-    report = check_file(file, language=language)
+    report = check_file(file, under=under or (), language=language)
     if as_json:
         put_json(report.as_dict())
     else:
@@ -44,21 +49,34 @@ def check(
 @app.command()
 def show(
     file: File,
-    query: Annotated[str, typer.Argument(help="An id, a name, or a part of one.")],
+    query: Annotated[str | None, typer.Argument(help="An id, a name, or a part of one.")] = None,
+    draw: Annotated[bool, typer.Option("--tree", help="Draw the hierarchy instead, from the top.")] = False,
+    under: options.Under = None,
+    depth: Annotated[int | None, typer.Option(min=1, help="Levels of the tree to draw at most.")] = None,
     labels_where: options.Where = None,
     language: options.Language = "en",
-    k: Annotated[int, typer.Option("-k", min=1, help="How many labels to show at most.")] = 10,
+    k: Annotated[
+        int | None, typer.Option("-k", min=1, help="Labels to show at most. Default: 10, or 100 of a tree.")
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Find labels by id, name, alias or words, with their place in the hierarchy.
+    """Find labels by id, name, alias or words, with their place in the hierarchy; or draw a branch as a tree.
 
-    Example: labelmill taxonomy show skills.csv cooking
+    Example: labelmill taxonomy show skills.csv --tree --under cooking --depth 2
     """
-    from labelmill.taxonomy import Taxonomy
+    from labelmill.taxonomy import Taxonomy, tree
     from labelmill.taxonomy import show as find
 
+    if (query is None) != draw:
+        raise InputError("a search needs something to find, and a tree nothing", remedy="Give a QUERY or --tree.")
+    if depth and not draw:
+        raise InputError("--depth is for a tree", remedy="Give --tree as well.")
     taxonomy = Taxonomy.read(file, where=labels_where, language=language)
-    matches = find(taxonomy, query, k)
+    if query is None:
+        put_tree(taxonomy, tree(taxonomy, under or (), depth=depth, k=k or 100), as_json=as_json)
+        return
+    taxonomy = taxonomy.under(under) if under else taxonomy
+    matches = find(taxonomy, query, k or 10)
     if as_json:
         put_json([_as_dict(taxonomy, match.position, match.text) for match in matches])
         return
@@ -92,7 +110,6 @@ def fetch(
     """
     from labelmill.artifacts import ARTIFACTS
     from labelmill.artifacts import fetch as fetch_artifact
-    from labelmill.errors import InputError
     from labelmill.taxonomy import write_jsonl
     from labelmill.taxonomy.esco import esco_taxonomy
 

@@ -4,4 +4,6 @@ from __future__ import annotations
 
 import typer
 
-app = typer.Typer(help="Check a taxonomy, look into it, or fetch one to start with.", no_args_is_help=True)
+app = typer.Typer(
+    help="Make a taxonomy, look into it, find what it lacks, change it, and describe its labels.", no_args_is_help=True
+)

@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 from labelmill.learning.fusing import cross_fit, fit_quickly, log_loss
 from labelmill.pipelines.tuning.gathering import Gathered
 
-_SHARES = {"infer": 1.0, "embedder": 0.5, "windows": 0.3, "late": 0.2, "competition": 0.2}
+_SHARES = {"infer": 1.0, "usages": 0.9, "embedder": 0.5, "windows": 0.3, "late": 0.2, "competition": 0.2}
 _CHEAP = 0.05
+
+_TO_BE_SHOWN = "usages"
+"""The kind of part that stays out unless the gold shows that it helps: somebody, or a model, has made it up."""
 
 _WORTH = 0.01
 """Share of the log loss for which all of the cost would be paid."""
@@ -28,7 +31,7 @@ class Part:
 
     Attributes:
         name: Of a lane without its embedder (``names/windows``), of a scorer (``late``), or of an embedder.
-        kind: ``lane``, ``scorer`` or ``embedder``.
+        kind: ``lane``, ``scorer``, ``embedder``, ``infer`` or ``usages``.
         columns: Its places in the evidence.
         seconds: What each of its lanes or its scorer takes per document, by name; a lane is its embedder's as well.
     """
@@ -89,15 +92,20 @@ def choose(
         if not _lanes_left(parts, [*out, part]):
             continue
         trial, losses = _try(gathered, parts, [*out, part])
-        if _does_not_pay(losses - best, best, _share(part)):
+        if _stays_out(part, losses - best, best):
             out, best = [*out, part], losses
             trial = replace(trial, kept=True)
         trials.append(trial)
     return out, _with_front(trials)
 
 
+def _stays_out(part: Part, more: NDArray[np.float64], before: NDArray[np.float64]) -> bool:
+    """Decide whether a part stays out, by what each document's loss is without it more than before."""
+    return not _helps(more) if part.kind == _TO_BE_SHOWN else _does_not_pay(more, before, _share(part))
+
+
 def _does_not_pay(more: NDArray[np.float64], before: NDArray[np.float64], share: float) -> bool:
-    """Decide whether a part stays out.
+    """Decide whether a part is not worth its cost.
 
     What costs next to nothing goes only where the loss without it is lower by more than a standard error: among many
     trials some look better by chance, and fusion gives little weight to what is of no use. What takes all the time goes
@@ -110,6 +118,11 @@ def _does_not_pay(more: NDArray[np.float64], before: NDArray[np.float64], share:
     """
     error = float(more.std()) / len(more) ** 0.5
     return bool(more.mean() + (1 - share) * error <= share * _WORTH * before.mean())
+
+
+def _helps(more: NDArray[np.float64]) -> bool:
+    """Tell whether the loss without a part is higher by more than a standard error; see `_does_not_pay`."""
+    return bool(more.mean() > float(more.std()) / len(more) ** 0.5)
 
 
 def _share(part: Part) -> float:

@@ -15,10 +15,11 @@ TAUGHT = (NEIGHBOURS, "classifier/text")
 """Lanes that learn from labelled examples."""
 
 INFER = "infer"
+USAGES = "usages"
 
 
 def parts_of(program: Program, seconds: Mapping[str, float], asking: float) -> list[Part]:
-    """List what can be left out: lanes, scorers, all but the first embedder, and Infer where there are windows too.
+    """List what can be left out: lanes, scorers, all but the first embedder, Infer where there are windows too, usages.
 
     Args:
         program: Assembled for learning.
@@ -36,6 +37,8 @@ def parts_of(program: Program, seconds: Mapping[str, float], asking: float) -> l
         name = f"{lane.searched}/{lane.kind}"
         if lane.kind == "phrases" and program.spec.infer == "both":
             name = INFER
+        elif lane.searched == USAGES:
+            name = USAGES  # in all kinds of queries: they are kept together or not at all
         lanes.setdefault(name, set()).update(own)
         took.setdefault(name, {INFER: asking} if name == INFER else {})[lane.name] = seconds.get(lane.name, 0.0)
         if lane.embedder and not _makes_tokens(program.spec.embedders[lane.embedder], columns):
@@ -44,9 +47,8 @@ def parts_of(program: Program, seconds: Mapping[str, float], asking: float) -> l
     for name, own in lanes.items():
         if name == NEIGHBOURS:
             own.update(place for place, column in enumerate(columns) if column == "label.log_share_of_gold")
-    found = [
-        Part(name, "infer" if name == INFER else "lane", frozenset(own), took[name]) for name, own in lanes.items()
-    ]
+    kinds = {INFER: "infer", USAGES: "usages"}
+    found = [Part(name, kinds.get(name, "lane"), frozenset(own), took[name]) for name, own in lanes.items()]
     for name in program.spec.scorers:
         own = {place for place, column in enumerate(columns) if column.split(".")[0] == name}
         spent = {scorer: value for scorer, value in seconds.items() if scorer.split(".")[0] == name}
@@ -71,7 +73,11 @@ def without(spec: ProgramSpec, out: Sequence[Part]) -> dict[str, Any]:
         lanes = {name: weight for name, weight in lanes.items() if not name.endswith("/phrases")}
     if not any(name.endswith("/phrases") for name in lanes):
         changed["infer"] = "windows"  # a model whose phrases nothing looks for is not asked
+    if USAGES in names:
+        lanes = {name: weight for name, weight in lanes.items() if not name.startswith(f"{USAGES}/")}
     changed["lanes"] = lanes
+    if not any(name.startswith(f"{USAGES}/") for name in lanes):
+        changed["usages"] = ""
     changed["scorers"] = tuple(name for name in spec.scorers if name not in names)
     gone = {part.name for part in out if part.kind == "embedder"}
     changed["embedders"] = tuple(name for name in spec.embedders if name not in gone)

@@ -41,6 +41,7 @@ from labelmill.records import Document
 from labelmill.retrievers.base import TokenEmbedder
 from labelmill.retrievers.index import Progress
 from labelmill.taxonomy import Taxonomy
+from labelmill.taxonomy.usages import Usages
 
 ALSO = {("descriptions", "windows"): 1.0}
 """Lanes that are of use to learned fusion alone."""
@@ -63,6 +64,7 @@ class Steps:
         seed: int,
         building: Progress | None,
         on_progress: OnTune,
+        usages: Usages | None = None,
     ) -> None:
         self._taxonomy = taxonomy
         self._embedders = embedders
@@ -71,6 +73,7 @@ class Steps:
         self._seed = seed
         self._building = building
         self._told = on_progress
+        self._usages = usages
         self._asked: dict[str, Asked] = {}
         self._parts: list[int] = []
         self._folds: dict[str, frozenset[int]] = {}
@@ -320,6 +323,7 @@ class Steps:
             learning=learning,
             held_out=self._parts if learning and spec.examples else None,
             folds=self._folds,
+            usages=self._usages if spec.usages else None,
         )
 
     def _tell(self, step: str, done: int = 0, total: int = 0) -> None:

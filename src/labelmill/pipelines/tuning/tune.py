@@ -23,10 +23,12 @@ from labelmill.pipelines.tuning.kinds import kinds_to_try
 from labelmill.pipelines.tuning.progress import OnTune
 from labelmill.pipelines.tuning.prompting import Prompts, not_shown
 from labelmill.pipelines.tuning.steps import Steps
+from labelmill.pipelines.tuning.usages import refuse_own
 from labelmill.records import Document
 from labelmill.retrievers.base import Embedder
 from labelmill.retrievers.index import Progress
 from labelmill.taxonomy import Taxonomy
+from labelmill.taxonomy.usages import Usages
 
 _REMEMBERED = 200_000
 
@@ -42,6 +44,7 @@ def tune(
     embedders: Sequence[str | Embedder] = ("minilm",),
     promise: Promise = Promise(),  # noqa: B008 - frozen
     delta: float | None = None,
+    usages: Usages | None = None,
     keep_all: bool = False,
     seed: int = 0,
     journal: str | Path | None = None,
@@ -65,6 +68,8 @@ def tune(
         embedders: As for `Labeler`.
         promise: What the final sets shall hold to.
         delta: Keep it with confidence 1 - delta; see `fit_decision`.
+        usages: Phrases that say how documents speak of labels, made of other documents than these: lanes that are kept
+            only where the gold shows that they help.
         keep_all: Leave no evidence out, whether it is of use or not.
         seed: Of everything that is drawn.
         journal: A file for the model's answers: after a kill, the same call asks none of them again.
@@ -75,19 +80,23 @@ def tune(
 
     Raises:
         GoldError: The gold is too little, or no label of it resolves.
-        InputError: A setting is wrong, the taxonomy is too large for ``rank="whole"``, or the gold cannot show that the
-            promise would be kept.
+        InputError: A setting is wrong, the taxonomy is too large for ``rank="whole"``, the phrases come from documents
+            of the gold, or the gold cannot show that the promise would be kept.
         ModelError: A model does not answer; what it has answered is in the journal.
     """
     if delta is not None and not 0 < delta < 1:  # as `fit_decision` would say, after minutes
         raise InputError(f"delta={delta} is no error rate", remedy="Give a number between 0 and 1, such as 0.1.")
+    if usages:
+        refuse_own(usages, documents)
     kinds = kinds_to_try(settings.pop("rank", "fusion"), len(taxonomy))
     with ExitStack() as resources:
         connection = run_to_end(lambda: Connection.find(lm, resources))
         loaded = [each if not isinstance(each, str) else load_embedder(each) for each in embedders]
         named = tuple(each if isinstance(each, str) else each.name for each in embedders)
         settings.setdefault("infer", "both" if connection.model else "windows")
-        spec = make_spec(model=connection.model, embedders=named, rank=kinds[0], **settings)
+        spec = make_spec(
+            model=connection.model, embedders=named, rank=kinds[0], usages=usages.key if usages else "", **settings
+        )
         if spec.candidates > spec.pool:
             spec = remake(spec, pool=2 * spec.candidates)
         steps = Steps(
@@ -98,6 +107,7 @@ def tune(
             seed,
             building,
             on_progress,
+            usages,
         )
         prompts = Prompts.given(spec, kinds)
         if spec.uses_model and optimiser:

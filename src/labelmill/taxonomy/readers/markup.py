@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import BinaryIO
 from xml.parsers import expat
 
 from labelmill.taxonomy.problems import Problem, error, quote
@@ -17,7 +19,7 @@ class _RootReached(Exception):  # noqa: N818 - a signal, never an error
     """The document type is over: nothing can be declared any more."""
 
 
-def entity_problem(data: bytes) -> Problem | None:
+def entity_problem(binary: BinaryIO) -> Problem | None:
     """Report an XML document whose entities could grow without bound or fetch other files.
 
     Short entities of plain text pass, for OWL files use them for namespaces. Anything else that is wrong with the
@@ -42,21 +44,22 @@ def entity_problem(data: bytes) -> Problem | None:
     parser.EntityDeclHandler = declared
     parser.StartElementHandler = root
     with suppress(_RootReached, expat.ExpatError):  # the parser proper tells what is not well-formed
-        parser.Parse(data, True)
+        parser.ParseFile(binary)
     return found[0] if found else None
 
 
-def subject_lines(text: str, namespaces: Mapping[str, object]) -> dict[str, int]:
+def subject_lines(binary: BinaryIO, namespaces: Mapping[str, object]) -> dict[str, int]:
     """Find the line on which each URI is first a subject, as far as the text tells without parsing it.
 
     Args:
-        text: RDF/XML, Turtle or N-Triples.
+        binary: RDF/XML, Turtle or N-Triples, in UTF-8.
         namespaces: URIs by prefix, to expand ``ex:bread`` in Turtle.
     """
     lines: dict[str, int] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        for match in _SUBJECT.finditer(line):
-            about, uri, prefix, local = match.groups()
-            subject = about or uri or f"{namespaces.get(prefix, '')}{local}"
-            lines.setdefault(subject, number)
+    with io.TextIOWrapper(binary, "utf-8", errors="replace") as text:
+        for number, line in enumerate(text, 1):
+            for match in _SUBJECT.finditer(line):
+                about, uri, prefix, local = match.groups()
+                subject = about or uri or f"{namespaces.get(prefix, '')}{local}"
+                lines.setdefault(subject, number)
     return lines

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from labelmill.errors import MissingExtraError
-from labelmill.records import Label
 from labelmill.taxonomy.problems import Entry, Problem, Row, error, quote
+from labelmill.taxonomy.readers.concepts import Concepts
 from labelmill.taxonomy.readers.markup import entity_problem, subject_lines
 from labelmill.taxonomy.readers.text import open_bytes
 
@@ -34,43 +34,76 @@ def read_skos(path: Path, language: str) -> Iterator[Entry]:
         MissingExtraError: rdflib is not installed.
     """
     suffix = Path(path.stem).suffix if path.suffix.lower() == ".gz" else path.suffix
-    with open_bytes(path) as binary:
-        data = binary.read()
-    graph = _parsed(data, _FORMATS.get(suffix.lower(), "RDF/XML"))
-    if isinstance(graph, Problem):
-        yield graph
+    concepts = Concepts(language)
+    namespaces = _gathered(path, _FORMATS.get(suffix.lower(), "RDF/XML"), concepts)
+    if isinstance(namespaces, Problem):
+        yield namespaces
         return
-    lines = subject_lines(data.decode("utf-8", "replace"), dict(graph.namespaces()))
-    from rdflib import RDF, URIRef
-
-    concepts = sorted(set(graph.subjects(RDF.type, URIRef(_SKOS + "Concept"))))
-    if not concepts:
+    if not concepts.found:
         yield error("empty", "no subject has the type skos:Concept", None, "Name a file that holds SKOS concepts.")
-    for concept in concepts:
-        line = lines.get(str(concept))
-        if not isinstance(concept, URIRef):
-            yield error("empty-id", "a concept has no URI", line, "Give every concept a URI.")
-            continue
-        yield Row(_label(graph, concept, language), line)
+        return
+    with open_bytes(path) as binary:
+        lines = subject_lines(binary, namespaces)
+    for concept in sorted(concepts.found):
+        if concepts.found[concept]:
+            yield Row(concepts.label(concept), lines.get(concept))
+        else:
+            yield error("empty-id", "a concept has no URI", lines.get(concept), "Give every concept a URI.")
 
 
-def _parsed(data: bytes, form: str) -> Any:
-    """Parse into an rdflib graph, or report why not."""
+def _gathered(path: Path, form: str, concepts: Concepts) -> dict[str, object] | Problem:
+    """Gather the concepts while rdflib parses, and give the prefixes of namespaces; or report why not.
+
+    The file is read once more for that, and once for its lines: rather than to be held in memory.
+    """
     try:
         import rdflib
+        from rdflib.parser import InputSource
     except ImportError:
         raise MissingExtraError("Reading SKOS", "skos") from None
-    if form == "RDF/XML" and (problem := entity_problem(data)):
-        return problem
-    graph = rdflib.Graph()
+    if form == "RDF/XML":
+        with open_bytes(path) as binary:
+            if problem := entity_problem(binary):
+                return problem
+    graph = rdflib.Graph(store=_listening(concepts))
     try:
-        with _silenced("rdflib"):
-            graph.parse(data=data, format=_PARSERS[form])
+        with _silenced("rdflib"), open_bytes(path) as binary:
+            source = InputSource()
+            source.setByteStream(binary)
+            graph.parse(source=source, format=_PARSERS[form])
+    except OSError:
+        raise
     except Exception as reason:  # noqa: BLE001 - rdflib's parsers raise anything on text that is not theirs
         line = _line_of(reason)
         text = " ".join(str(reason).partition(" at ^")[0].split()) or type(reason).__name__
         return error("unreadable", f"this is not {form}: {quote(text, 120)}", line, "Export the vocabulary again.")
-    return graph
+    return dict(graph.namespaces())
+
+
+def _listening(concepts: Concepts) -> Any:
+    """Make a store for rdflib that hands on what is said of concepts, and keeps no triple: those take 1.6 KB each."""
+    from rdflib import RDF, Literal, URIRef
+    from rdflib.plugins.stores.memory import Memory
+
+    concept, start = URIRef(f"{_SKOS}Concept"), len(_SKOS)
+
+    class Listening(Memory):  # type: ignore[misc]
+        def add(self, triple: tuple[Any, Any, Any], _context: Any, quoted: bool = False) -> None:
+            del quoted
+            subject, predicate, thing = triple
+            if predicate == RDF.type:
+                if thing == concept:
+                    concepts.is_concept(subject, named=isinstance(subject, URIRef))
+            elif predicate.startswith(_SKOS):
+                relation = predicate[start:]
+                if isinstance(thing, Literal):
+                    concepts.says(subject, relation, str(thing), thing.language or "")
+                elif relation == "broader" and isinstance(thing, URIRef):
+                    concepts.is_below(subject, thing)
+                elif relation == "narrower" and isinstance(subject, URIRef):
+                    concepts.is_below(thing, subject)
+
+    return Listening()
 
 
 @contextmanager
@@ -91,54 +124,3 @@ def _line_of(reason: Exception) -> int | None:
     if not isinstance(line, int):
         return None
     return line if get_line else line + 1
-
-
-def _label(graph: Any, concept: Any, language: str) -> Label:
-    name, spoken = _best(graph, concept, ("prefLabel",), language)
-    languages = {"", spoken, language.casefold()}
-    aliases = [
-        str(text)
-        for relation in ("altLabel", "hiddenLabel")
-        for text in sorted(_objects(graph, concept, relation))
-        if (text.language or "") in languages
-    ]
-    description, _ = _best(graph, concept, ("definition", "scopeNote"), language)
-    broader = {*_objects(graph, concept, "broader"), *_subjects(graph, concept, "narrower")}
-    notations = sorted(map(str, _objects(graph, concept, "notation")))
-    return Label(
-        id=str(concept),
-        name=name,
-        aliases=tuple(dict.fromkeys(aliases)),
-        description=description,
-        parents=tuple(sorted(map(str, broader))),
-        fields={"notation": " | ".join(notations)} if notations else {},
-    )
-
-
-def _best(graph: Any, concept: Any, relations: tuple[str, ...], language: str) -> tuple[str, str]:
-    """Choose a text and tell its language: as wanted, a region's variant of it, none, any; ties by the alphabet."""
-    wanted = language.casefold()
-
-    def order(text: Any) -> tuple[int, str, str]:
-        spoken = (text.language or "").casefold()
-        rank = 0 if spoken == wanted else 1 if spoken.startswith(f"{wanted}-") else 2 if not spoken else 3
-        return rank, spoken, str(text)
-
-    for relation in relations:
-        if texts := _objects(graph, concept, relation):
-            best = min(texts, key=order)
-            return str(best), best.language or ""
-    return "", ""
-
-
-def _objects(graph: Any, concept: Any, relation: str) -> list[Any]:
-    from rdflib import Literal, URIRef
-
-    kind = URIRef if relation == "broader" else Literal
-    return [thing for thing in graph.objects(concept, URIRef(_SKOS + relation)) if isinstance(thing, kind)]
-
-
-def _subjects(graph: Any, concept: Any, relation: str) -> list[Any]:
-    from rdflib import URIRef
-
-    return [thing for thing in graph.subjects(URIRef(_SKOS + relation), concept) if isinstance(thing, URIRef)]
