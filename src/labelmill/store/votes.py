@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from labelmill.errors import StoreError
 from labelmill.records import Label
 from labelmill.store.database import Store
-from labelmill.store.writer import put_taxonomy
+from labelmill.store.taxonomies import put_taxonomy
 from labelmill.taxonomy import Taxonomy
 
 MOST_FAILURES = 100
@@ -116,7 +116,7 @@ class VoteWriter:
                 return
             kinds = (np.object_, np.object_, np.object_, np.int8, np.float32, np.int32)
             names = ("voter", "document", "label", "vote", "confidence", "rank")
-            columns = {
+            columns: dict[str, NDArray[Any]] = {
                 name: np.array(values, dtype=kind)
                 for name, values, kind in zip(names, zip(*votes, strict=True), kinds, strict=True)
             }

@@ -203,24 +203,3 @@ class RunWriter:
             "stages": list(item.stages),
             "retrieval": item.retrieval,
         }
-
-
-def put_taxonomy(store: Store, taxonomy: Taxonomy, source: str) -> None:
-    """Store a version of a taxonomy, within the transaction that is open; once for all that use it."""
-    if store.first("SELECT 1 FROM taxonomies WHERE taxonomy = ?", [taxonomy.key]):
-        return
-    shown = source.encode(errors="replace").decode()  # the name of a file need not be UTF-8
-    store.insert("taxonomies", [{"taxonomy": taxonomy.key, "source": shown, "labels": len(taxonomy)}])
-    rows = [
-        {
-            "taxonomy": taxonomy.key,
-            "position": position,
-            "label": label.id,
-            "name": label.name,
-            "aliases": label.aliases,
-            "description": label.description,
-            "parents": label.parents,
-        }
-        for position, label in enumerate(taxonomy.labels)
-    ]
-    store.insert("labels", rows)
