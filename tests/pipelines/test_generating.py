@@ -13,6 +13,8 @@ from generating_models import TOPICS, Taxonomist, rubbish, topic_rows
 from labelmill.corpus import Corpus
 from labelmill.errors import InputError, ModelGone, ModelRejected, ModelUnavailable
 from labelmill.pipelines.generating import generate
+from labelmill.pipelines.generating.drafting import Drafting
+from labelmill.pipelines.generating.drafts import Draft
 from labelmill.pipelines.generating.evaluating import BY_LABELLING, BY_SUPPORT, evaluate_taxonomy
 from labelmill.pipelines.generating.modules import Ask
 from labelmill.pipelines.generating.tree import allot, walk
@@ -343,3 +345,12 @@ def test_servers_hold_a_model_to_short_texts_and_longer_ones_are_read():
     long = {"name": "rye", "description": "x" * 1000, "documents": list(range(99))}
     (answer,) = ask.read(json.dumps({"labels": [long]}), truncated=False)
     assert answer["labels"][0]["description"] == "x" * 1000
+
+
+def test_labels_are_merged_and_dropped_in_one_answer():
+    """Numbers are those of the list that the model was shown, whatever goes first."""
+    drafting = Drafting(9, [Draft(name) for name in ("rye", "oak", "loaf", "elm", "yew", "bread")])
+    assert drafting.review({"merged": [{"labels": [6, 1, 3]}], "dropped": [4]})
+    assert [each.name for each in drafting.drafts] == ["oak", "yew", "bread"]
+    merged = [(each.labels, each.into) for each in drafting.decisions if each.kind == "merged"]
+    assert merged == [(("loaf",), "bread"), (("rye",), "bread")]

@@ -19,8 +19,8 @@ GENERATING_VERSION = 1
 
 
 # Models read these docstrings. What they write in these fields is trusted in nothing: see `generating.drafting`. So the
-# bounds are for servers, which hold a model to a schema while it writes: a small one would fill its whole answer with one
-# text. An answer beyond them is read all the same.
+# bounds are for servers, which hold a model to a schema while it writes: a small one would fill its whole answer with
+# one text. An answer beyond them is read all the same.
 _NAME: dict[str, Any] = {"maxLength": 80}
 _TEXT: dict[str, Any] = {"maxLength": 300}
 _NUMBERS: dict[str, Any] = {"maxItems": 50}
