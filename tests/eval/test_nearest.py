@@ -10,14 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.utils import murmurhash3_32
 
 from labelmill.eval import nearest as module
 from labelmill.eval.nearest import Nearest, nearest_queries
 from labelmill.eval.queries import Queries
 
 
-def grams(text: str) -> Counter[str]:
-    """3-, 4- and 5-grams of each word with a blank on both sides, as scikit-learn's `char_wb` has them."""
+def grams(text: str) -> Counter[int]:
+    """3-, 4- and 5-grams of each word with a blank on both sides, as scikit-learn's `char_wb` has them.
+
+    By their numbers: of the thousands that words of four letters have, some share one ("cbaa" and " b ").
+    """
     counts: Counter[str] = Counter()
     for word in text.lower().split():
         padded = f" {word} "
@@ -26,7 +30,10 @@ def grams(text: str) -> Counter[str]:
             if size >= len(padded):
                 break
             counts.update(padded[start : start + size] for start in range(1, len(padded) - size + 1))
-    return counts
+    numbers: Counter[int] = Counter()
+    for gram, count in counts.items():
+        numbers[abs(murmurhash3_32(gram)) % 2**20] += count
+    return numbers
 
 
 def cosine(one: str, other: str) -> float:

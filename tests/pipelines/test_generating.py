@@ -13,8 +13,13 @@ from generating_models import TOPICS, Taxonomist, rubbish, topic_rows
 from labelmill.corpus import Corpus
 from labelmill.errors import InputError, ModelGone, ModelRejected, ModelUnavailable
 from labelmill.pipelines.generating import generate
+from labelmill.pipelines.generating.drafting import Drafting
+from labelmill.pipelines.generating.drafts import Draft
 from labelmill.pipelines.generating.evaluating import BY_LABELLING, BY_SUPPORT, evaluate_taxonomy
+from labelmill.pipelines.generating.modules import Ask
 from labelmill.pipelines.generating.tree import allot, walk
+from labelmill.prompts.card import TaskCard
+from labelmill.prompts.generating import propose_signature
 from labelmill.store.steps import StepStore
 from labelmill.taxonomy import Taxonomy, check
 from scripted import write_jsonl
@@ -329,3 +334,23 @@ def test_a_taxonomy_without_a_report_is_evaluated_by_labelling_alone(tmp_path, t
     assert found.ways[0].name == BY_LABELLING
     assert "no report" in found.notes[0]
     assert found.ways[0].agreement.purity == 1.0
+
+
+def test_servers_hold_a_model_to_short_texts_and_longer_ones_are_read():
+    """A small model fills its whole answer with one text, if it may; where no schema is kept, that is no error."""
+    ask = Ask("propose", propose_signature(TaskCard(), "sort them", 9), 500)
+    body = json.loads(ask.request({"documents": "[1] rye"}, "m"))
+    label = body["response_format"]["json_schema"]["schema"]["$defs"]["ProposedLabel"]["properties"]
+    assert (label["name"]["maxLength"], label["include"]["maxLength"], label["documents"]["maxItems"]) == (80, 300, 50)
+    long = {"name": "rye", "description": "x" * 1000, "documents": list(range(99))}
+    (answer,) = ask.read(json.dumps({"labels": [long]}), truncated=False)
+    assert answer["labels"][0]["description"] == "x" * 1000
+
+
+def test_labels_are_merged_and_dropped_in_one_answer():
+    """Numbers are those of the list that the model was shown, whatever goes first."""
+    drafting = Drafting(9, [Draft(name) for name in ("rye", "oak", "loaf", "elm", "yew", "bread")])
+    assert drafting.review({"merged": [{"labels": [6, 1, 3]}], "dropped": [4]})
+    assert [each.name for each in drafting.drafts] == ["oak", "yew", "bread"]
+    merged = [(each.labels, each.into) for each in drafting.decisions if each.kind == "merged"]
+    assert merged == [(("loaf",), "bread"), (("rye",), "bread")]

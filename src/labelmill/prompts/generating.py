@@ -18,34 +18,43 @@ GENERATING_VERSION = 1
 """Raised whenever the wording below changes; part of the key of every stored answer."""
 
 
-# Models read these docstrings. What they write in these fields is trusted in nothing: see `generating.drafting`.
+# Models read these docstrings. What they write in these fields is trusted in nothing: see `generating.drafting`. So the
+# bounds are for servers, which hold a model to a schema while it writes: a small one would fill its whole answer with
+# one text. An answer beyond them is read all the same.
+_NAME: dict[str, Any] = {"maxLength": 80}
+_TEXT: dict[str, Any] = {"maxLength": 300}
+_NUMBERS: dict[str, Any] = {"maxItems": 50}
 
 
 class ProposedLabel(BaseModel):
     """A label."""
 
-    name: str = Field(description="one to five words")
-    description: str = Field(default="", description="one sentence: what the label means")
-    include: str = Field(default="", description="which documents belong to it")
-    exclude: str = Field(default="", description="which similar documents do not, and where they belong")
-    documents: list[int] = Field(default_factory=list, description="numbers of the documents that belong to it")
+    name: str = Field(description="one to five words", json_schema_extra=_NAME)
+    description: str = Field(default="", description="one sentence: what the label means", json_schema_extra=_TEXT)
+    include: str = Field(default="", description="which documents belong to it", json_schema_extra=_TEXT)
+    exclude: str = Field(
+        default="", description="which similar documents do not, and where they belong", json_schema_extra=_TEXT
+    )
+    documents: list[int] = Field(
+        default_factory=list, description="numbers of the documents that belong to it", json_schema_extra=_NUMBERS
+    )
 
 
 class ChangedLabel(BaseModel):
     """A label that gets another name or other words; an empty text leaves what there is."""
 
     label: int = Field(description="its number")
-    name: str = ""
-    description: str = ""
-    include: str = ""
-    exclude: str = ""
+    name: str = Field(default="", json_schema_extra=_NAME)
+    description: str = Field(default="", json_schema_extra=_TEXT)
+    include: str = Field(default="", json_schema_extra=_TEXT)
+    exclude: str = Field(default="", json_schema_extra=_TEXT)
 
 
 class MergedLabels(BaseModel):
     """Labels that mean the same."""
 
-    labels: list[int] = Field(description="their numbers; the first one stays")
-    reason: str = ""
+    labels: list[int] = Field(description="their numbers; the first one stays", json_schema_extra=_NUMBERS)
+    reason: str = Field(default="", json_schema_extra=_TEXT)
 
 
 def summarise_signature(card: TaskCard, use_case: str) -> type[dspy.Signature]:

@@ -110,11 +110,9 @@ class _Draft:
     def _common(self, alike: Sequence[str]) -> dict[str, str]:
         """Find the fields that labels have in common; those of one label alone are its own."""
         near = [self.labels[self._places[each]].fields for each in alike if each in self._places]
-        return (
-            {key: value for key, value in near[0].items() if all(key in n and n[key] == value for n in near)}
-            if (near)
-            else {}
-        )
+        if not near:
+            return {}
+        return {key: value for key, value in near[0].items() if all(each.get(key) == value for each in near)}
 
     def _free_id(self, name: str) -> str:
         number, found = 1, name

@@ -144,7 +144,7 @@ class Drafting:
                 self.drop(place, "of no use for the purpose")
             else:
                 self.merge(place, into, "they mean the same")
-                gone = {key: None if to is None else to - (to > place) for key, to in gone.items()}
+            gone = {key: None if to is None else to - (to > place) for key, to in gone.items()}
 
     def _reword(self, place: int, item: Mapping[str, Any]) -> None:
         draft = self.drafts[place]
