@@ -143,7 +143,7 @@ def _suggested(suggestion: dict[str, object]) -> Opinion:
     score = suggestion.get("score")
     scores = [number_of(each) for each in (score if isinstance(score, list) else [score] * len(labels))]
     scores += [None] * (len(labels) - len(scores))
-    votes = {}
+    votes: dict[str, Vote] = {}
     for rank, (label, each) in enumerate(zip(labels, scores, strict=False), 1):
         votes.setdefault(label, Vote(label, 1, confidence_of(each), rank))
     who = text_of(suggestion.get("agent") or "suggestions", "agent")

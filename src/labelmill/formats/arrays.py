@@ -99,7 +99,9 @@ class Checked:
 
     def _of(self, name: str, kinds: str, dimensions: int, size: int | None) -> NDArray[Any]:
         if name not in self._arrays:
-            raise self.error(f"there is no array {name!r}; the arrays are {', '.join(map(repr, self._arrays)) or 'none'}")
+            raise self.error(
+                f"there is no array {name!r}; the arrays are {', '.join(map(repr, self._arrays)) or 'none'}"
+            )
         array = self._arrays[name]
         if array.dtype.kind not in kinds or array.ndim != dimensions:
             raise self.error(f"the array {name!r} is of kind {array.dtype} and shape {array.shape}")

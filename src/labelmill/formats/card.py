@@ -10,7 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 _SIZES = ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K"), (1e6, "100K<n<1M"), (1e7, "1M<n<10M"))
-_SPECIAL = str.maketrans({each: f"\\{each}" for each in "\\`*_{}[]<>()#+-.!|~&$"})
+_WHAT = """Documents with labels that a program chose, written by labelmill. `labels` is the final set of each document,
+`predictions` its ranking with scores, `gold` what people said, where that is known. The configuration `labels` says
+what the labels mean."""
+_SPECIAL = str.maketrans({each: f"\\{each}" for each in "\\`*_[]<>#|~&$"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ def render_card(card: Card) -> str:
     size = next((name for most, name in _SIZES if card.documents < most), "n>10M")
     header = [
         "---",
-        f"pretty_name: {json.dumps(''.join(each if each.isprintable() else ' ' for each in card.title), ensure_ascii=False)}",
+        f"pretty_name: {json.dumps(_one_line(card.title), ensure_ascii=False)}",
         "task_categories:\n- text-classification",
         "task_ids:\n- multi-label-classification",
         f"size_categories:\n- {size}",
@@ -67,8 +70,7 @@ def render_card(card: Card) -> str:
     ]
     parts = [
         f"# {plain(card.title)}",
-        "Documents with labels that a program chose, written by labelmill. `labels` is the final set of each document, `predictions` its "
-        "ranking with scores, `gold` what people said, where it is known. The configuration `labels` has what the labels mean.",
+        _WHAT,
         "## Where it comes from\n\n" + _table(("", ""), list(card.origin.items())),
         "## What is in it\n\n" + _table(("", ""), list(card.counts.items())),
     ]
@@ -86,15 +88,21 @@ def render_card(card: Card) -> str:
 
 def plain(text: str) -> str:
     """Make a text one line that means nothing to Markdown or HTML."""
-    shown = "".join(each if each.isprintable() else " " for each in text)
-    return " ".join(shown.split()).translate(_SPECIAL)
+    return _one_line(text).translate(_SPECIAL)
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
 
 
 def _quality(card: Card) -> str:
     if not card.quality:
         return "## How good it is\n\nNot known: no gold labels were given. Look at some documents before you use it."
     rows = [(each.name, each.value, f"{each.low} to {each.high}") for each in card.quality]
-    told = f"Of the run, on the {card.judged:,} documents that have gold labels; percent, with 95% intervals of a bootstrap over documents."
+    told = (
+        f"Of the run, on the {card.judged:,} documents that have gold labels; percent, with 95% intervals of a "
+        "bootstrap over documents."
+    )
     return f"## How good it is\n\n{told}\n\n" + _table(("metric", "value", "95% interval"), rows)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,9 @@ class Written:
     sparse: bool
 
 
-def write_examples(path: Path, items: Iterable[Item], labels: Labels, *, exclusive: bool, dense: int = DENSE) -> Written:
+def write_examples(
+    path: Path, items: Iterable[Item], labels: Labels, *, exclusive: bool, dense: int = DENSE
+) -> Written:
     """Write documents with gold labels and a run's probabilities.
 
     Args:
@@ -64,7 +67,9 @@ def write_examples(path: Path, items: Iterable[Item], labels: Labels, *, exclusi
         "label_ids": texts([label.id for label in labels.labels]),
         "label_names": texts([label.name for label in labels.labels]),
     }
-    arrays |= _sparse(shape, rows, scores) if sparse else {"pred_probs": _dense(shape, rows, scores, exclusive=exclusive)}
+    arrays |= (
+        _sparse(shape, rows, scores) if sparse else {"pred_probs": _dense(shape, rows, scores, exclusive=exclusive)}
+    )
     if exclusive:
         arrays["labels"] = np.array([each[0] for each in gold], dtype=np.int64)
         write_arrays(path, arrays)
@@ -136,7 +141,7 @@ def _gold(file: Checked, documents: int, labels: int) -> list[list[int]]:
     else:
         indptr, indices = file.whole_numbers("labels_indptr", 1, documents + 1), file.whole_numbers("labels_indices")
         _check_indptr(file, "labels_indptr", indptr, len(indices))
-        given = [indices[start:end].tolist() for start, end in zip(indptr[:-1], indptr[1:], strict=True)]
+        given = [indices[start:end].tolist() for start, end in pairwise(indptr.tolist())]
     if any(not 0 <= each < labels for row in given for each in row):
         raise file.error(f"a given label is none of 0 to {labels - 1}")
     return given

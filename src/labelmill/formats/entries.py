@@ -6,14 +6,15 @@ JSON libraries that stream do not say on which line a value stands, which is wha
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
-from json.decoder import WHITESPACE
 from pathlib import Path
 from typing import TextIO
 
 from labelmill.corpus.text import is_utf8, open_text
 from labelmill.errors import InputError
 
+_BLANK = re.compile(r"[ \t\n\r]+")
 _PIECE = 1 << 16
 _LONGEST = 1 << 28
 """Characters of an entry at most."""
@@ -79,7 +80,8 @@ class _Reader:
     def peek(self) -> str:
         """Give the next character that is no white space, and stand on it; empty at the end."""
         while True:
-            self._at = WHITESPACE.match(self._window, self._at).end()  # type: ignore[union-attr]
+            if blank := _BLANK.match(self._window, self._at):
+                self._at = blank.end()
             if self._at < len(self._window):
                 self._stand()
                 return self._window[self._at]
@@ -97,7 +99,9 @@ class _Reader:
         found = self.peek()
         if not found or found not in characters:
             wanted = " or ".join(map(repr, characters))
-            raise self.error(f"{wanted} was expected, and {found or 'the end of the file'!r} is there", "Mend the file.")
+            raise self.error(
+                f"{wanted} was expected, and {found or 'the end of the file'!r} is there", "Mend the file."
+            )
         self.skip()
         return found
 

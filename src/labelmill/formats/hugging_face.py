@@ -165,7 +165,9 @@ def _write(path: Path, rows: Iterable[dict[str, object]], shape: dict[str, Any],
         connection = duckdb.connect(str(Path(aside) / "rows.duckdb"), config={"memory_limit": "1GB", "threads": 2})
         try:
             with connection:
-                connection.execute(f"CREATE TABLE rows ({', '.join(f'{name} {_sql(of)}' for name, of in shape.items())})")
+                connection.execute(
+                    f"CREATE TABLE rows ({', '.join(f'{name} {_sql(of)}' for name, of in shape.items())})"
+                )
                 left = iter(rows)
                 while batch := list(islice(left, _AT_ONCE)):
                     connection.execute(
@@ -213,7 +215,9 @@ def _judged(row: dict[str, Any], origin: Origin, source: str, path: Path) -> Jud
     if predictions is None:
         gold = labels if gold is None else gold
     else:
-        votes = tuple(_vote(each, probabilities=origin.probabilities) for each in predictions if each["label"] is not None)
+        votes = tuple(
+            _vote(each, probabilities=origin.probabilities) for each in predictions if each["label"] is not None
+        )
         opinions = (Opinion(origin.run, votes, predicted=True),)
     named = None if gold is None else [gold] if isinstance(gold, str) else [each for each in gold if each is not None]
     text = row.get("text")

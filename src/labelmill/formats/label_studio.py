@@ -106,9 +106,7 @@ def _task(item: Item, labels: Labels, run: str) -> dict[str, object]:
     prediction: dict[str, object] = {"model_version": run, "result": _result(chosen, labels)}
     if chosen:
         prediction["score"] = sum(each.score for each in chosen) / len(chosen)
-    said = [
-        {"label": labels.handles[each.label], "rank": each.rank, "score": each.score} for each in chosen
-    ]
+    said = [{"label": labels.handles[each.label], "rank": each.rank, "score": each.score} for each in chosen]
     return {"data": data, "predictions": [prediction], "meta": {"labelmill": {"run": run, "labels": said}}}
 
 
@@ -204,5 +202,3 @@ def _known_scores(task: dict[str, object]) -> dict[str, _Scores]:
             rank = each.get("rank")
             scores[each["label"]] = (rank if type(rank) is int and rank > 0 else 0, number_of(each.get("score")))
     return {str(ours.get("run")): scores}
-
-

@@ -98,7 +98,9 @@ def write_matrix(path: Path, ballots: Ballots, *, exclusive: bool) -> tuple[int,
 
 
 def read_matrix(path: Path) -> tuple[Electors, Iterator[Judged]]:
-    """Read a matrix with its names; a matrix of somebody else needs ``L``, ``lf_names``, ``document_ids``, ``label_ids``.
+    """Read a matrix with its names.
+
+    One that somebody else wrote needs ``L``, ``lf_names``, ``document_ids`` and ``label_ids``.
 
     Returns:
         Who votes, and what is said of each document.

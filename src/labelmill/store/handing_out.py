@@ -7,11 +7,9 @@ from typing import Any
 
 from labelmill.store.database import Store
 
-_BATCH = 5_000
-
 _PAGE = (
     "SELECT document FROM documents WHERE run = $run AND ($after IS NULL OR document > $after) "
-    f"ORDER BY document LIMIT {_BATCH}"
+    "ORDER BY document LIMIT 5000"
 )
 _FOUND = (
     "SELECT place, batch FROM documents JOIN (SELECT unnest($documents::VARCHAR[]) AS document, "
@@ -22,8 +20,9 @@ _PREDICTIONS = (
     "WITH wanted AS (SELECT unnest($documents::VARCHAR[]) AS document, "
     "generate_subscripts($documents::VARCHAR[], 1) - 1 AS place), "
     "known AS (SELECT label, position FROM labels WHERE taxonomy = (SELECT taxonomy FROM runs WHERE run = $run)) "
-    "SELECT place, position, rank, score, selected FROM predictions JOIN wanted USING (document) JOIN known USING (label) "
-    "WHERE run = $run AND batch BETWEEN $first AND $last AND (selected OR NOT $selected_only) ORDER BY place, rank"
+    "SELECT place, position, rank, score, selected FROM predictions JOIN wanted USING (document) "
+    "JOIN known USING (label) WHERE run = $run AND batch BETWEEN $first AND $last "
+    "AND (selected OR NOT $selected_only) ORDER BY place, rank"
 )
 
 Prediction = tuple[int, int, float, bool]

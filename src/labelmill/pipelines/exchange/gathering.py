@@ -128,4 +128,3 @@ def _count_done(store: Store, run: str) -> int:
     with store.errors():
         (count,) = store.first("SELECT count(*) FROM documents WHERE run = ?", [run]) or (0,)
     return int(count)
-

@@ -90,7 +90,7 @@ def import_gold(
     source = open_source(path, format, id_field=id_field, question=question)
     resolver, found = Resolver(taxonomy), ImportedGold()
     found.outside, found.examples = resolver.outside, resolver.examples
-    rows = [row for row in _rows(source, resolver, taxonomy, found, annotators, agreement)]
+    rows = list(_rows(source, resolver, taxonomy, found, annotators, agreement))
     if not rows:
         who = f" of {', '.join(map(repr, annotators))}" if annotators else ""
         raise InputError(
@@ -130,7 +130,7 @@ def _rows(
         if not said and (item.gold is None or annotators):
             continue
         labels = _agreed(said, agreement) if said else resolver.positions(item.gold or ())
-        found.annotators.update(said)
+        found.annotators.update(list(said))
         found.disputed += len({frozenset(each) for each in said.values()}) > 1
         row: dict[str, Any] = {"id": item.document, "text": item.text, "labels": [taxonomy[each].id for each in labels]}
         if said:

@@ -31,14 +31,29 @@ def card_of(store: Store, run: str, counts: Gathered, labels: Labels) -> Card:
     """
     summary = summarise(store, run)
     with store.errors():
-        row = store.first("SELECT source, version FROM taxonomies, runs WHERE run = ? AND runs.taxonomy = taxonomies.taxonomy", [run])
+        row = store.first(
+            "SELECT source, version FROM taxonomies, runs WHERE run = ? AND runs.taxonomy = taxonomies.taxonomy", [run]
+        )
     source, version = row or ("", "")
     named = replace(summary, corpus=[Path(each).name for each in summary.corpus])
     origin = {"Run": run, **dict(describe_material(named, Path(source).name, len(labels.labels)))}
-    origin |= {"Key of the taxonomy": summary.taxonomy, "Written by": f"labelmill {version}", **dict(describe_program(summary.program))}
+    origin |= {
+        "Key of the taxonomy": summary.taxonomy,
+        "Written by": f"labelmill {version}",
+        **dict(describe_program(summary.program)),
+    }
     figures, judged = _quality(store.path, run, counts)
     frequent = [(labels.labels[place].name, count) for place, count in counts.selected.most_common(_FREQUENT)]
-    return Card(run, counts.documents, counts.texts, origin, _counts(counts, labels, summary.failures), frequent, figures, judged)
+    return Card(
+        run,
+        counts.documents,
+        counts.texts,
+        origin,
+        _counts(counts, labels, summary.failures),
+        frequent,
+        figures,
+        judged,
+    )
 
 
 def _counts(counts: Gathered, labels: Labels, failures: int) -> dict[str, str]:
@@ -65,7 +80,9 @@ def _quality(path: Path, run: str, counts: Gathered) -> tuple[list[Figure], int]
         return [], 0
     metrics = found.evaluation.metrics
     figures = [
-        Figure(title(name), *(number(name, each) for each in (metrics[name].value, metrics[name].low, metrics[name].high)))
+        Figure(
+            title(name), *(number(name, each) for each in (metrics[name].value, metrics[name].low, metrics[name].high))
+        )
         for names in choose(metrics, Shown.main).values()
         for name in names
     ]

@@ -98,7 +98,7 @@ def export_run(
         StoreError: The file or the run is not there.
         InputError: The format does not suit the run, or a file cannot be written.
     """
-    if format not in _WRITERS:
+    if format not in FORMATS:
         raise InputError(f"unknown format {format!r}", remedy=f"Use one of {', '.join(FORMATS)}.")
     with Store(path) as store:
         name = choose_run(store, run)
@@ -130,6 +130,7 @@ def export_run(
 def _label_studio(job: _Job) -> None:
     from labelmill.formats.label_studio import write_interface, write_tasks
 
+    _require_json(job.target)
     write_tasks(job.target, job.items, job.labels, job.run)
     interface = job.target.with_suffix(".xml")
     if why := write_interface(interface, job.labels):
@@ -141,12 +142,20 @@ def _label_studio(job: _Job) -> None:
 def _argilla(job: _Job) -> None:
     from labelmill.formats.argilla import write_questions, write_records
 
+    _require_json(job.target)
     write_records(job.target, job.items, job.labels, job.run, scores=job.probabilities)
     settings = job.target.with_suffix(".settings.json")
     write_questions(settings, job.labels)
     job.exported.files.append(settings)
     if not job.probabilities:
-        job.exported.notes.append("scores are left out: those of this run are no probabilities, and Argilla takes no others")
+        job.exported.notes.append(
+            "scores are left out: those of this run are no probabilities, and Argilla takes no others"
+        )
+
+
+def _require_json(target: Path) -> None:
+    if target.suffix.lower() != ".json":
+        raise InputError(f"it is not written to {target.suffix or 'such a file'}", path=target, remedy="Use .json.")
 
 
 def _cleanlab(job: _Job, *, exclusive: bool) -> None:
@@ -165,7 +174,9 @@ def _cleanlab(job: _Job, *, exclusive: bool) -> None:
         )
     job.exported.files += [written.labels] if written.labels else []
     if written.sparse:
-        job.exported.notes.append("probabilities are sparse: pred_probs_data, _indices, _indptr, _shape, as of scipy's CSR")
+        job.exported.notes.append(
+            "probabilities are sparse: pred_probs_data, _indices, _indptr, _shape, as of scipy's CSR"
+        )
 
 
 def _given(job: _Job, *, exclusive: bool) -> Iterator[Item]:
@@ -177,7 +188,9 @@ def _given(job: _Job, *, exclusive: bool) -> Iterator[Item]:
         elif exclusive and len(item.gold) > 1:
             several += 1
         elif not all(math.isfinite(each.score) and 0 <= each.score <= 1 for each in item.predictions):
-            raise InputError(f"the scores of document {item.document!r} are no probabilities", remedy="Name another run.")
+            raise InputError(
+                f"the scores of document {item.document!r} are no probabilities", remedy="Name another run."
+            )
         else:
             yield item
     if without:

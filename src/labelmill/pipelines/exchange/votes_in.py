@@ -123,7 +123,9 @@ def _writers(store: Store, source: Source, survey: _Survey, taxonomy: Taxonomy) 
 
 def _together(source: Source, survey: _Survey) -> bool:
     """Tell whether all who vote were shown all documents."""
-    return source.electors is not None and source.electors.together and len(survey.voters) == len(source.electors.silence)
+    return (
+        source.electors is not None and source.electors.together and len(survey.voters) == len(source.electors.silence)
+    )
 
 
 def _write(

@@ -55,7 +55,9 @@ class ExportedVotes:
 
     def as_dict(self) -> dict[str, Any]:
         """Give plain values for JSON."""
-        plain: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__ if name not in {"outside", "examples"}}
+        plain: dict[str, Any] = {
+            name: getattr(self, name) for name in self.__slots__ if name not in {"outside", "examples"}
+        }
         return plain | {"target": str(self.target), "outside_taxonomy": dict(self.outside.most_common())}
 
 
