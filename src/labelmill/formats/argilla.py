@@ -14,6 +14,7 @@ from labelmill.formats.json_values import (
     Unfit,
     confidence_of,
     failed,
+    id_of,
     list_of,
     number_of,
     object_of,
@@ -100,8 +101,6 @@ def _record(item: Item, labels: Labels, run: str, *, scores: bool) -> dict[str, 
 def _judged(record: dict[str, object], source: str, question: str | None) -> Judged:
     if not any(name in record for name in ("fields", "responses", "suggestions")):
         raise Unfit("the record has neither fields nor responses nor suggestions: is it Argilla's?")
-    if record.get("id") in {None, ""}:
-        raise Unfit("the record has no id")
     fields = object_of(record.get("fields") or {}, "fields")
     responses = object_of(record.get("responses") or {}, "responses")
     suggestions = object_of(record.get("suggestions") or {}, "suggestions")
@@ -110,7 +109,7 @@ def _judged(record: dict[str, object], source: str, question: str | None) -> Jud
     people: dict[str, Opinion] = {}
     for each in list_of(responses.get(_question(responses, question)), "responses"):
         response = object_of(each, "a response")
-        if response.get("status") in {"discarded", "draft"}:
+        if response.get("status") in ("discarded", "draft"):
             continue
         who = text_of(response.get("user_id") or "user", "user_id")
         labels = texts_of(response.get("value"), "value")
@@ -119,7 +118,7 @@ def _judged(record: dict[str, object], source: str, question: str | None) -> Jud
     if (named := _question(suggestions, question)) in suggestions:
         programs.append(_suggested(object_of(suggestions[named], "a suggestion")))
     return Judged(
-        text_of(record["id"], "id"),
+        id_of(record.get("id"), "id"),
         clean(text) if isinstance(text, str) else "",
         (*people.values(), *programs),
         None,

@@ -23,6 +23,17 @@ def text_of(value: object, what: str) -> str:
     raise Unfit(f"{what} is {kind_of(value)}, not a text")
 
 
+def id_of(value: object, what: str) -> str:
+    """Take a text that names a document.
+
+    Raises:
+        Unfit: It is none, or blank.
+    """
+    if value is None or not (name := text_of(value, what)).strip():
+        raise Unfit(f"{what}, which names the document, is missing or empty")
+    return name
+
+
 def object_of(value: object, what: str) -> dict[str, object]:
     """Take an object.
 

@@ -15,6 +15,7 @@ from labelmill.formats.json_values import (
     Unfit,
     confidence_of,
     failed,
+    id_of,
     list_of,
     number_of,
     object_of,
@@ -104,7 +105,7 @@ def _task(item: Item, labels: Labels, run: str) -> dict[str, object]:
     chosen = [each for each in item.predictions if each.selected]
     data = {"id": item.document} | ({} if item.text is None else {TEXT: item.text})
     prediction: dict[str, object] = {"model_version": run, "result": _result(chosen, labels)}
-    if chosen:
+    if chosen and all(0 <= each.score <= 1 for each in chosen):  # it takes no others
         prediction["score"] = sum(each.score for each in chosen) / len(chosen)
     said = [{"label": labels.handles[each.label], "rank": each.rank, "score": each.score} for each in chosen]
     return {"data": data, "predictions": [prediction], "meta": {"labelmill": {"run": run, "labels": said}}}
@@ -126,10 +127,7 @@ def _judged(task: dict[str, object], source: str, id_field: str, question: str |
     if "data" not in task:
         raise Unfit("the task has no data: export as JSON, not as JSON-MIN or CSV")
     data = object_of(task["data"], "data")
-    named = data.get(id_field, task.get("id"))
-    if named is None or not str(named).strip():
-        raise Unfit(f"the task's data have no {id_field!r}, and the task has no id")
-    document = text_of(named, f"data.{id_field}")
+    document = id_of(data.get(id_field, task.get("id")), f"data.{id_field}")
     text = data.get(TEXT)
     known = _known_scores(task)
     people: dict[str, Opinion] = {}

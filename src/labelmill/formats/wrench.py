@@ -13,7 +13,7 @@ import orjson
 from labelmill.corpus.fields import clean
 from labelmill.errors import InputError
 from labelmill.formats.entries import read_entries
-from labelmill.formats.json_values import Unfit, failed, list_of, object_of, text_of
+from labelmill.formats.json_values import Unfit, failed, id_of, list_of, object_of, text_of
 from labelmill.formats.values import Judged, Opinion, Vote
 from labelmill.formats.writing import write_json, write_members
 from labelmill.records import Failure
@@ -82,7 +82,7 @@ def read_split(path: Path) -> Iterator[Judged | Failure]:
     for key, entry, line in read_entries(path, of="{"):
         source = f"{clean(str(path))}:{line}"
         try:
-            yield _judged(clean(key), object_of(entry, "the document"), classes, voters, source)
+            yield _judged(id_of(key, "the key"), object_of(entry, "the document"), classes, voters, source)
         except Unfit as reason:
             yield failed(source, reason)
 
@@ -93,8 +93,6 @@ def _judged(
     votes = list_of(entry.get("weak_labels"), "weak_labels")
     if len(votes) != len(voters):
         raise Unfit(f"there are {len(votes)} weak_labels, of {len(voters)} voters")
-    if not document.strip():
-        raise Unfit("the document has no id")
     said = [_class(vote, classes, "a weak label") for vote in votes]
     opinions = tuple(
         Opinion(voter, () if name is None else (Vote(name),)) for voter, name in zip(voters, said, strict=True)
