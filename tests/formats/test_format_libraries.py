@@ -162,3 +162,12 @@ def test_snorkel_analyses_and_learns_from_the_matrix(load, made, tmp_path, exclu
         unanimous = [set(row) - {-1} for row in found["L"]]
         told = zip(found["majority"], unanimous, strict=True)
         assert all(most in said for most, said in told if len(said) == 1)
+
+
+def test_every_package_is_pinned_and_no_host_is_named():
+    """They are installed without dependencies; a CUDA build of torch would take gigabytes more."""
+    text = (Path(__file__).parents[2] / "requirements-formats.txt").read_text(encoding="utf-8")
+    pins = dict(line.split("==") for line in text.splitlines() if line and not line.startswith("#"))
+    assert pins["torch"].endswith("+cpu")
+    assert [name for name in pins if name.startswith(("nvidia", "cuda", "triton"))] == []
+    assert "://" not in text

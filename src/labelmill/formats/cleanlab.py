@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelmill.corpus.fields import clean
+from labelmill.errors import InputError
 from labelmill.formats.arrays import Checked, texts, write_arrays
 from labelmill.formats.values import Item, Judged, Labels, Opinion, Vote
 from labelmill.formats.writing import write_entries
@@ -27,9 +28,8 @@ _LIKELY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written: documents, the labels file of several labels a document, and whether it is sparse."""
+    """What was written: the file of several labels a document, and whether probabilities are sparse."""
 
-    documents: int
     labels: Path | None
     sparse: bool
 
@@ -49,7 +49,7 @@ def write_examples(
         dense: Probabilities of a dense array at most.
 
     Raises:
-        InputError: A file cannot be written.
+        InputError: There are no documents, or a file cannot be written.
     """
     documents: list[str] = []
     gold: list[tuple[int, ...]] = []
@@ -60,6 +60,11 @@ def write_examples(
         gold.append(item.gold or ())
         rows.append(np.array([each.label for each in item.predictions], dtype=np.int64))
         scores.append(np.array([each.score for each in item.predictions], dtype=np.float64))
+    if not documents:
+        raise InputError(
+            "no document that the run has done has gold labels",
+            remedy="Name documents with labels that are to be looked at: --docs.",
+        )
     shape = len(documents), len(labels.labels)
     sparse = shape[0] * shape[1] > dense
     arrays: dict[str, NDArray[Any]] = {
@@ -73,12 +78,12 @@ def write_examples(
     if exclusive:
         arrays["labels"] = np.array([each[0] for each in gold], dtype=np.int64)
         write_arrays(path, arrays)
-        return Written(len(documents), None, sparse)
+        return Written(None, sparse)
     arrays["labels_indptr"], arrays["labels_indices"] = _flat(gold)
     write_arrays(path, arrays)
     beside = path.with_name(f"{path.stem}.labels.json")
     write_entries(beside, gold)
-    return Written(len(documents), beside, sparse)
+    return Written(beside, sparse)
 
 
 def read_examples(path: Path) -> Iterator[Judged]:

@@ -167,11 +167,6 @@ def _cleanlab(job: _Job, *, exclusive: bool) -> None:
             remedy="Calibrate it with labelmill tune, or combine votes.",
         )
     written = write_examples(job.target, _given(job, exclusive=exclusive), job.labels, exclusive=exclusive)
-    if not written.documents:
-        raise InputError(
-            "no document that the run has done has gold labels",
-            remedy="Name documents with labels that are to be looked at: --docs.",
-        )
     job.exported.files += [written.labels] if written.labels else []
     if written.sparse:
         job.exported.notes.append(
