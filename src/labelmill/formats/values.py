@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from labelmill.records import Label
 
@@ -42,7 +43,7 @@ class Item:
     predictions: tuple[Scored, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Labels:
     """The labels that positions mean.
 
@@ -57,7 +58,7 @@ class Labels:
     handles: Sequence[str]
     paths: Callable[[int], Sequence[int]]
 
-    @property
+    @cached_property
     def has_hierarchy(self) -> bool:
         """Whether any label stands below another one."""
         known = {label.id for label in self.labels}
