@@ -241,6 +241,21 @@ def test_programs_vote_where_they_are_asked(cli, tags, tmp_path):
     assert (refused.code, "'nobody'" in refused.err) == (1, True)
 
 
+def test_a_file_of_another_format_is_refused(cli, tags, tmp_path):
+    """Array or not, as votes and as gold: with the line, and nothing is written."""
+    path, out, gold = tmp_path / "file.json", tmp_path / "v.duckdb", tmp_path / "gold.jsonl"
+    path.write_text(json.dumps(TASKS), encoding="utf-8")
+    for refused in (
+        cli("votes", "import", path, "--format", "argilla", "-t", tags, "-o", out),
+        cli("import", path, "--format", "argilla", "-t", tags, "--to", gold),
+    ):
+        assert refused.code == 1
+        assert "file.json:1: the record has neither fields nor responses" in refused.err
+    assert "an object was expected" in cli("import", path, "--format", "wrench", "-t", tags, "--to", gold).err
+    assert not out.exists()
+    assert not gold.exists()
+
+
 def test_a_bad_entry_is_left_out_and_told(cli, tags, tmp_path):
     """With code 3; an entry that comes again, too."""
     path, out = tmp_path / "tasks.json", tmp_path / "v.duckdb"

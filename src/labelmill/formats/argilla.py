@@ -100,7 +100,7 @@ def _record(item: Item, labels: Labels, run: str, *, scores: bool) -> dict[str, 
 
 def _judged(record: dict[str, object], source: str, question: str | None) -> Judged:
     if not any(name in record for name in ("fields", "responses", "suggestions")):
-        raise Unfit("the record has neither fields nor responses nor suggestions: is it Argilla's?")
+        raise Unfit("the record has neither fields nor responses nor suggestions, and is none of Argilla's")
     fields = object_of(record.get("fields") or {}, "fields")
     responses = object_of(record.get("responses") or {}, "responses")
     suggestions = object_of(record.get("suggestions") or {}, "suggestions")

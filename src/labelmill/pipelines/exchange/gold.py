@@ -34,6 +34,7 @@ class ImportedGold:
         disputed: Documents whose annotators do not all say the same.
         without_text: Documents that are left out, since neither the file nor the corpus has their text.
         unreadable: Entries that are of no use.
+        reason: Why the first of them is not.
         outside: Labels that the taxonomy does not have, and how often they were named.
         examples: Why, of each of them.
     """
@@ -44,6 +45,7 @@ class ImportedGold:
     disputed: int = 0
     without_text: int = 0
     unreadable: int = 0
+    reason: str = ""
     outside: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
 
@@ -91,6 +93,9 @@ def import_gold(
     resolver, found = Resolver(taxonomy), ImportedGold()
     found.outside, found.examples = resolver.outside, resolver.examples
     rows = list(_rows(source, resolver, taxonomy, found, annotators, agreement))
+    if not rows and found.reason:
+        message = f"there is nothing to import, for example {found.reason}"
+        raise InputError(message, remedy="Check the format that was named.")
     if not rows:
         who = f" of {', '.join(map(repr, annotators))}" if annotators else ""
         raise InputError(
@@ -125,6 +130,7 @@ def _rows(
     for item in source.documents():
         if not isinstance(item, Judged):
             found.unreadable += 1
+            found.reason = found.reason or f"{item.source}: {item.message}"
             continue
         said = {} if source.electors else _annotations(item, resolver, annotators)
         if not said and (item.gold is None or annotators):
