@@ -25,7 +25,7 @@ from labelmill.formats.wrench import read_split
 from labelmill.records import Failure
 
 _settings = settings(
-    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 _scalars = (
@@ -151,9 +151,9 @@ def test_drafts_and_cancelled_annotations_say_nothing(tmp_path):
         return {"completed_by": who, "result": [region], **more}
 
     annotations = [choose(1, "x"), choose(2, "y", was_cancelled=True), choose(1, "z")]
-    tasks.write_text(json.dumps([{"id": 5, "data": {"text": "t"}, "annotations": annotations}]))
-    (judged,) = read_tasks(tasks)
-    assert judged.document == "5"
+    tasks.write_text(json.dumps([{"id": 5, "data": {"body": "t"}, "annotations": annotations}]))
+    (judged,) = read_tasks(tasks, text_field="body")
+    assert (judged.document, judged.text) == ("5", "t")
     assert [(each.who, [vote.label for vote in each.votes]) for each in judged.opinions] == [("1", ["z"])]
     responses = [
         {"value": ["x"], "user_id": "u"},

@@ -19,7 +19,7 @@ from labelmill.formats.label_studio import read_tasks, write_interface, write_ta
 from labelmill.formats.snorkel import Ballots, read_matrix, write_matrix
 from labelmill.formats.wrench import ABSTAINS, read_split, write_split
 
-_settings = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+_settings = settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 def resolved(taxonomy, votes: tuple[Vote, ...]) -> list[int]:

@@ -178,6 +178,7 @@ def import_(
         annotators=annotator or (),
         agreement=agreement.value,
         id_field=id_field,
+        text_field=text_field,
         question=question,
     )
     if as_json:

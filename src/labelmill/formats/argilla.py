@@ -60,11 +60,12 @@ def write_questions(path: Path, labels: Labels) -> None:
     write_json(path, settings)
 
 
-def read_records(path: Path, *, question: str | None = None) -> Iterator[Judged | Failure]:
+def read_records(path: Path, *, text_field: str = FIELD, question: str | None = None) -> Iterator[Judged | Failure]:
     """Read records with their responses, of every user apart, and their suggestions.
 
     Args:
         path: The file.
+        text_field: The field that holds the text; where a record has one text alone, that counts.
         question: The one that labels documents, where a record has several.
 
     Raises:
@@ -73,7 +74,7 @@ def read_records(path: Path, *, question: str | None = None) -> Iterator[Judged 
     for _, entry, line in read_entries(path, of="["):
         source = f"{clean(str(path))}:{line}"
         try:
-            yield _judged(object_of(entry, "the record"), source, question)
+            yield _judged(object_of(entry, "the record"), source, text_field, question)
         except Unfit as reason:
             yield failed(source, reason)
 
@@ -98,14 +99,14 @@ def _record(item: Item, labels: Labels, run: str, *, scores: bool) -> dict[str, 
     }
 
 
-def _judged(record: dict[str, object], source: str, question: str | None) -> Judged:
+def _judged(record: dict[str, object], source: str, text_field: str, question: str | None) -> Judged:
     if not any(name in record for name in ("fields", "responses", "suggestions")):
         raise Unfit("the record has neither fields nor responses nor suggestions, and is none of Argilla's")
     fields = object_of(record.get("fields") or {}, "fields")
     responses = object_of(record.get("responses") or {}, "responses")
     suggestions = object_of(record.get("suggestions") or {}, "suggestions")
     texts = [value for value in fields.values() if isinstance(value, str)]
-    text = fields.get(FIELD, texts[0] if len(texts) == 1 else "")
+    text = fields.get(text_field, texts[0] if len(texts) == 1 else "")
     people: dict[str, Opinion] = {}
     for each in list_of(responses.get(_question(responses, question)), "responses"):
         response = object_of(each, "a response")

@@ -66,7 +66,9 @@ def write_interface(path: Path, labels: Labels) -> str:
     return ""
 
 
-def read_tasks(path: Path, *, id_field: str = "id", question: str | None = None) -> Iterator[Judged | Failure]:
+def read_tasks(
+    path: Path, *, id_field: str = "id", text_field: str = TEXT, question: str | None = None
+) -> Iterator[Judged | Failure]:
     """Read tasks with their annotations and predictions.
 
     An annotation that was cancelled says nothing. Of several by one person the last counts. A task whose data have no
@@ -75,6 +77,7 @@ def read_tasks(path: Path, *, id_field: str = "id", question: str | None = None)
     Args:
         path: An export as JSON.
         id_field: What the tasks' data call the document's id.
+        text_field: What they call its text.
         question: Of several choices that were made in one task, the one that labels documents.
 
     Raises:
@@ -83,7 +86,7 @@ def read_tasks(path: Path, *, id_field: str = "id", question: str | None = None)
     for _, entry, line in read_entries(path, of="["):
         source = f"{clean(str(path))}:{line}"
         try:
-            yield _judged(object_of(entry, "the task"), source, id_field, question)
+            yield _judged(object_of(entry, "the task"), source, id_field, text_field, question)
         except Unfit as reason:
             yield failed(source, reason)
 
@@ -123,29 +126,35 @@ def _result(chosen: list[Scored], labels: Labels) -> list[dict[str, object]]:
     return [{"id": "labels", "from_name": CONTROL, "to_name": TEXT, "type": kind, "value": value}]
 
 
-def _judged(task: dict[str, object], source: str, id_field: str, question: str | None) -> Judged:
+def _judged(task: dict[str, object], source: str, id_field: str, text_field: str, question: str | None) -> Judged:
     if "data" not in task:
         raise Unfit("the task has no data: export as JSON, not as JSON-MIN or CSV")
     data = object_of(task["data"], "data")
     document = id_of(data.get(id_field, task.get("id")), f"data.{id_field}")
-    text = data.get(TEXT)
-    known = _known_scores(task)
-    people: dict[str, Opinion] = {}
+    text = data.get(text_field)
+    opinions = (*_people(task, question), *_programs(task, question))
+    return Judged(document, clean(text) if isinstance(text, str) else "", opinions, None, source)
+
+
+def _people(task: dict[str, object], question: str | None) -> Iterable[Opinion]:
+    """List what annotators said, each once."""
+    found: dict[str, Opinion] = {}
     for each in list_of(task.get("annotations"), "annotations"):
         annotation = object_of(each, "an annotation")
-        if annotation.get("was_cancelled") is True:
-            continue
-        who = _who(annotation)
-        people.pop(who, None)
-        people[who] = Opinion(who, tuple(Vote(label) for label in _labels(annotation, question)))
-    programs: dict[str, Opinion] = {}
+        if annotation.get("was_cancelled") is not True:
+            who = _who(annotation)
+            found[who] = Opinion(who, tuple(Vote(label) for label in _labels(annotation, question)))
+    return found.values()
+
+
+def _programs(task: dict[str, object], question: str | None) -> Iterable[Opinion]:
+    """List what programs predicted, each once; some exports have numbers in place of predictions."""
+    known, found = _known_scores(task), {}
     for each in list_of(task.get("predictions"), "predictions"):
-        if isinstance(each, dict):  # some exports have numbers alone
+        if isinstance(each, dict):
             who = text_of(each.get("model_version") or "predictions", "model_version")
-            programs[who] = Opinion(who, tuple(_votes(each, question, known.get(who, {}))), predicted=True)
-    return Judged(
-        document, clean(text) if isinstance(text, str) else "", (*people.values(), *programs.values()), None, source
-    )
+            found[who] = Opinion(who, tuple(_votes(each, question, known.get(who, {}))), predicted=True)
+    return found.values()
 
 
 def _who(annotation: dict[str, object]) -> str:

@@ -65,6 +65,7 @@ def import_gold(
     annotators: Sequence[str] = (),
     agreement: str = "majority",
     id_field: str = "id",
+    text_field: str = "text",
     question: str | None = None,
 ) -> ImportedGold:
     """Write documents with gold labels out of a file of another tool.
@@ -82,6 +83,7 @@ def import_gold(
         annotators: Whose labels; everybody's by default.
         agreement: One of `AGREEMENTS`.
         id_field: What tasks of Label Studio call the document's id.
+        text_field: What these, and records of Argilla, call its text.
         question: Which choices of Label Studio, or which question of Argilla, label documents.
 
     Raises:
@@ -89,7 +91,7 @@ def import_gold(
     """
     if agreement not in AGREEMENTS:
         raise InputError(f"unknown agreement {agreement!r}", remedy=f"Use one of {', '.join(AGREEMENTS)}.")
-    source = open_source(path, format, id_field=id_field, question=question)
+    source = open_source(path, format, id_field=id_field, text_field=text_field, question=question)
     resolver, found = Resolver(taxonomy), ImportedGold()
     found.outside, found.examples = resolver.outside, resolver.examples
     rows = list(_rows(source, resolver, taxonomy, found, annotators, agreement))

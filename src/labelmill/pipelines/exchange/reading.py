@@ -45,6 +45,7 @@ def open_source(
     format: str,  # noqa: A002 - the user's word
     *,
     id_field: str = "id",
+    text_field: str = "text",
     question: str | None = None,
 ) -> Source:
     """Open a file of another tool.
@@ -53,6 +54,7 @@ def open_source(
         path: The file, or the folder of Hugging Face.
         format: One of `FORMATS`.
         id_field: What tasks of Label Studio call the document's id.
+        text_field: What these, and records of Argilla, call its text.
         question: Which choices of Label Studio, or which question of Argilla, label documents.
 
     Raises:
@@ -62,11 +64,13 @@ def open_source(
     if format == "label-studio":
         from labelmill.formats.label_studio import read_tasks
 
-        return Source(place, None, lambda: read_tasks(place, id_field=id_field, question=question))
+        return Source(
+            place, None, lambda: read_tasks(place, id_field=id_field, text_field=text_field, question=question)
+        )
     if format == "argilla":
         from labelmill.formats.argilla import read_records
 
-        return Source(place, None, lambda: read_records(place, question=question))
+        return Source(place, None, lambda: read_records(place, text_field=text_field, question=question))
     if format == "wrench":
         from labelmill.formats.wrench import read_split, read_voters
 
