@@ -24,9 +24,7 @@ from labelmill.formats.snorkel import read_matrix
 from labelmill.formats.wrench import read_split
 from labelmill.records import Failure
 
-_settings = settings(
-    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+_settings = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 _scalars = (
     st.none()
