@@ -22,6 +22,7 @@ from scripted import write_jsonl
 
 PYTHON = "LABELMILL_FORMATS_PYTHON"
 NAMES = [name for name in HOSTILE if name.isprintable()]
+ODD_RUN = 'one: "of" several # - | it\'s `x`\n'
 VOTERS = 'an "LF", really', "two\nlines", "third"
 
 
@@ -63,7 +64,7 @@ def made(tmp_path_factory: pytest.TempPathFactory):
     docs, table = write_jsonl(folder / "docs.jsonl", documents), write_jsonl(folder / "votes.jsonl", votes)
     out = folder / "votes.duckdb"
     import_votes(table, out, taxonomy)
-    combine_votes(out, method="dawid-skene", exclusive=True, run="one of several")
+    combine_votes(out, method="dawid-skene", exclusive=True, run=ODD_RUN)
     combine_votes(out, method="weighted", run="several")
     return out, Corpus([docs]), taxonomy
 
@@ -80,14 +81,14 @@ def test_datasets_loads_the_rows_of_the_table(load, made, tmp_path):
     """Every document, label, rank and score; the labels are a configuration of their own."""
     path, corpus, taxonomy = made
     folder = tmp_path / "set"
-    export_run(path, folder, "huggingface", run="one of several", corpus=corpus)
+    export_run(path, folder, "huggingface", run=ODD_RUN, corpus=corpus)
     found = load("datasets", folder, tmp_path / "cache")
     rows = sorted(
         (document["id"], each["rank"], each["label"], each["score"], each["selected"])
         for document in found["documents"]
         for each in document["predictions"]
     )
-    assert rows == rows_of(path, "one of several", tmp_path / "rows.jsonl")
+    assert rows == rows_of(path, ODD_RUN, tmp_path / "rows.jsonl")
     given = {document.id: (document.text, list(document.labels)) for document in corpus.documents()}
     assert {each["id"]: (each["text"], each["gold"]) for each in found["documents"]} == given
     assert [(each["id"], each["name"]) for each in found["labels"]] == [(label.id, label.name) for label in taxonomy]
@@ -103,7 +104,7 @@ def test_label_studio_finds_tasks_and_interface_valid(load, made, tmp_path, tree
 
     path, corpus, _ = made
     tasks, interface = tmp_path / "tasks.json", tmp_path / "tasks.xml"
-    export_run(path, tasks, "label-studio", run="one of several", corpus=corpus)
+    export_run(path, tasks, "label-studio", run=ODD_RUN, corpus=corpus)
     if tree:
         labels = labels_of(taxonomy_of(NAMES, tree=True))
         chosen = tuple(Scored(place, place + 1, 0.5, True) for place in range(len(NAMES)))
@@ -124,7 +125,7 @@ def test_argilla_loads_records_and_settings(load, made, tmp_path):
     """The same records come out of it again."""
     path, corpus, taxonomy = made
     records = tmp_path / "records.json"
-    export_run(path, records, "argilla", run="one of several", corpus=corpus)
+    export_run(path, records, "argilla", run=ODD_RUN, corpus=corpus)
     found = load("argilla", records, tmp_path / "records.settings.json")
     assert found["options"] == [label.id for label in taxonomy]
     assert found["records"] == json.loads(records.read_text(encoding="utf-8"))
@@ -137,7 +138,7 @@ def test_cleanlab_finds_the_wrong_label(load, made, tmp_path, exclusive):
     """Of one label a document and of several."""
     path, corpus, taxonomy = made
     target = tmp_path / "examples.npz"
-    run = "one of several" if exclusive else "several"
+    run = ODD_RUN if exclusive else "several"
     done = export_run(path, target, "cleanlab", run=run, corpus=corpus, exclusive=exclusive)
     found = load("cleanlab", *done.files)
     wrong = next(document.id for document in corpus.documents() if document.id.startswith("d03"))
