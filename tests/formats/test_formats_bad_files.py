@@ -70,6 +70,40 @@ def test_any_object_is_read_or_refused_as_wrench(tmp_path: Path, value: dict):
     assert len(list(read_split(path))) == len(value)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("voters.json", '["a", "a"]', "voters.json: a name is there twice"),
+        ("voters.json", '["a", ""]', "voters.json: this is no list of names"),
+        ("voters.json", "{", "voters.json: this is not JSON"),
+        ("label.json", '{"zero": "a"}', "label.json: it does not name classes by numbers"),
+        ("label.json", '["a"]', "label.json: it does not name classes by numbers"),
+        ("label.json", None, "label.json: there is no such file"),
+    ],
+)
+def test_what_lies_beside_a_split_is_checked(tmp_path, name, content, words):
+    """The names of classes and of voters."""
+    files = {"train.json": '{"d": {"weak_labels": [0, -1]}}', "label.json": '{"0": "a"}', "voters.json": '["x", "y"]'}
+    for each, text in (files | {name: content}).items():
+        if text is not None:
+            (tmp_path / each).write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        list(read_split(tmp_path / "train.json"))
+    assert words in str(error.value)
+
+
+def test_voters_without_names_are_numbered(tmp_path):
+    """As in what WRENCH itself hands out."""
+    (tmp_path / "train.json").write_text('{"0": {"weak_labels": [1, null], "label": 0, "data": {"text": "t"}}}')
+    (tmp_path / "label.json").write_text('{"0": "ham", "1": "spam"}')
+    (judged,) = read_split(tmp_path / "train.json")
+    assert [(each.who, [vote.label for vote in each.votes]) for each in judged.opinions] == [
+        ("lf_0", ["spam"]),
+        ("lf_1", []),
+    ]
+    assert (judged.text, judged.gold) == ("t", ("ham",))
+
+
 @pytest.mark.parametrize("read", [read_tasks, read_records])
 @pytest.mark.parametrize(
     ("content", "words"),
@@ -206,7 +240,7 @@ def boasting() -> bytes:
         (packed(GOOD | {"L": [[0, 2]]}), "the array 'L' has 0 to 2, not -1 to 1"),
         (packed(GOOD | {"L": [[-2, 0]]}), "the array 'L' has -2 to 0"),
         (packed(GOOD | {"lf_names": ["a"]}), "the array 'lf_names' has 1 rows, and 2 were expected"),
-        (packed(GOOD | {"lf_names": ["a", "a"]}), "two columns have one name"),
+        (packed(GOOD | {"lf_names": ["a", "a"]}), "'lf_names' has a name twice"),
         (packed(GOOD | {"rank": [[1, 2, 3]]}), "the array 'rank' has 3 columns"),
         (packed({name: value for name, value in GOOD.items() if name != "label_ids"}), "there is no array 'label_ids'"),
         (packed(GOOD | {"row_label": [5], "row_document": [0]}), "the array 'row_label' has 5 to 5"),

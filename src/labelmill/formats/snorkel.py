@@ -128,8 +128,8 @@ def read_matrix(path: Path) -> tuple[Electors, Iterator[Judged]]:
     for name, array in (("confidence", confidence), ("rank", rank), ("shown", shown)):
         if array.shape[1] != len(voters):
             raise file.error(f"the array {name!r} has {array.shape[1]:,} columns, and there are {len(voters):,} voters")
-    if len(set(voters)) < len(voters):
-        raise file.error("two columns have one name in 'lf_names'", "Name each labelling function differently.")
+    if len(set(voters)) < len(voters) or not all(map(str.strip, voters)):
+        raise file.error("'lf_names' has a name twice, or an empty one", "Name each labelling function differently.")
     silence = file.truths("lf_silence", 1, len(voters)).tolist() if "lf_silence" in file else [False] * len(voters)
     read = _Matrix(matrix, row_document, row_label, confidence, rank, shown, pairs=pairs)
     electors = Electors(dict(zip(voters, silence, strict=True)), together=bool(shown.all()))

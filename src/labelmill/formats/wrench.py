@@ -60,8 +60,10 @@ def read_voters(path: Path) -> list[str]:
     beside = path.with_name(VOTERS)
     if beside.is_file():
         names = _json(beside)
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
             raise InputError("this is no list of names", path=beside, remedy="Mend or remove it.")
+        if len(set(names)) < len(names):
+            raise InputError("a name is there twice", path=beside, remedy="Name each voter differently.")
         return [clean(name) for name in names]
     for _, entry, _ in read_entries(path, of="{"):
         votes = entry.get("weak_labels") if isinstance(entry, dict) else None

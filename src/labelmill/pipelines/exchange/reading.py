@@ -33,7 +33,9 @@ class Source:
         """Read its documents, each once."""
         seen = KeySet()
         for item in self.read():
-            if isinstance(item, Judged) and not seen.add(text_key(item.document)):
+            if isinstance(item, Judged) and not item.document.strip():
+                yield Failure(item.source, "read", "missing-id", "the document has no id", item.source)
+            elif isinstance(item, Judged) and not seen.add(text_key(item.document)):
                 message = f"the id {item.document!r} is that of an earlier document"
                 yield Failure(item.source, "read", "duplicate-id", message, item.source)
             else:
