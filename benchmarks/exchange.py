@@ -1,6 +1,6 @@
 """What exports to other tools and imports from them take, at two sizes: documents a second and peak memory.
 
-Run it with ``python benchmarks/exchange.py [--documents 20000 200000] [--json]``. The run is made up: twenty of a
+Run it with ``python benchmarks/exchange.py [--documents 5000 40000] [--json]``. The run is made up: twenty of a
 thousand labels a document, three of them in its final set, and a text of 600 characters. Each command runs in a process
 of its own, with imports of Python and all.
 """
@@ -102,7 +102,7 @@ def measure(documents: int) -> dict[str, dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--documents", type=int, nargs="+", default=[20_000, 200_000])
+    parser.add_argument("--documents", type=int, nargs="+", default=[5_000, 40_000])
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     results = {size: measure(size) for size in options.documents}
