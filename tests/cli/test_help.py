@@ -35,6 +35,7 @@ def test_these_are_the_commands():
         "compare",
         "report",
         "export",
+        "import",
         "runs",
         "status",
         "taxonomy check",
@@ -50,6 +51,7 @@ def test_these_are_the_commands():
         "models fetch",
         "votes apply",
         "votes import",
+        "votes export",
         "votes summary",
         "votes combine",
     }

@@ -11,7 +11,20 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from labelmill.cli import compare, evaluation, label, models, plan, report, serve, status, taxonomy, tune, votes
+from labelmill.cli import (
+    compare,
+    evaluation,
+    exchange,
+    label,
+    models,
+    plan,
+    report,
+    serve,
+    status,
+    taxonomy,
+    tune,
+    votes,
+)
 from labelmill.cli.console import fail
 
 app = typer.Typer(
@@ -30,7 +43,8 @@ app.command("serve")(serve.serve)
 app.command("eval")(evaluation.evaluate)
 app.command("compare")(compare.compare)
 app.command("report")(report.report)
-app.command("export")(evaluation.export)
+app.command("export")(exchange.export)
+app.command("import")(exchange.import_)
 app.command("runs")(evaluation.runs)
 app.command("status")(status.status)
 app.add_typer(taxonomy.app, name="taxonomy")

@@ -1,4 +1,4 @@
-"""``labelmill eval``, ``labelmill export`` and ``labelmill runs``: what a DuckDB file of runs says."""
+"""``labelmill eval`` and ``labelmill runs``: what a DuckDB file of runs says."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def evaluate(
 
     if suspects is None and (out or lm):
         raise InputError("--out and --lm are for suspects", remedy="Give --suspects N as well.")
-    rollup = _rollup(depth, ancestors, taxonomy, language)
+    rollup = rollup_of(depth, ancestors, taxonomy, language)
     if rollup and (suspects is not None or ledger):
         raise InputError(
             "--depth and --ancestors change neither the ledger nor suspects",
@@ -112,7 +112,8 @@ def evaluate(
             put_table(table)
 
 
-def _rollup(depth: int | None, ancestors: bool, taxonomy: Path | None, language: str) -> Rollup:
+def rollup_of(depth: int | None, ancestors: bool, taxonomy: Path | None, language: str) -> Rollup:
+    """Take options for how labels are to be seen."""
     from labelmill.pipelines.rollup import Rollup
     from labelmill.taxonomy import Taxonomy
 
@@ -126,39 +127,6 @@ def _ledger(runs_file: Path, gold: GoldCorpus, run: str) -> Ledger:
     from labelmill.pipelines.ledger import ledger_of_run
 
     return ledger_of_run(runs_file, gold, run=run)
-
-
-def export(
-    runs_file: options.RunsFile,
-    to: Annotated[Path, typer.Option("--to", help="The file to write: .parquet, .jsonl or .csv.")],
-    run: options.Run = None,
-    selected_only: Annotated[bool, typer.Option("--selected", help="The final sets only.")] = False,
-    depth: options.Depth = None,
-    ancestors: options.Ancestors = False,
-    taxonomy: options.WholeTaxonomy = None,
-    language: options.Language = "en",
-    as_json: options.Json = False,
-) -> None:
-    """Write one row per document and label: document, label, name, rank, score, selected.
-
-    With --depth or --ancestors, labels are seen from higher up in the hierarchy, each once a document with the best
-    rank and score of those that it stands for; the column stands_for names the best of them.
-
-    Example: labelmill export runs.duckdb --to labels.parquet
-    """
-    from labelmill.store import Store
-    from labelmill.store.reader import choose_run, read_taxonomy
-    from labelmill.store.reader import export as write
-
-    rollup = _rollup(depth, ancestors, taxonomy, language)
-    with Store(runs_file) as store:
-        name = choose_run(store, run)
-        standing = rollup.over(read_taxonomy(store, name)).rows if rollup else None
-        rows = write(store, name, to, selected_only=selected_only, standing=standing)
-    if as_json:
-        put_json({"run": name, "file": str(to), "rows": rows})
-    else:
-        say(f"Wrote {rows:,} rows of run {name} to {to}.")
 
 
 def runs(

@@ -49,7 +49,7 @@ def render(evaluation: Evaluation, shown: Shown = Shown.main) -> Table:
         table.add_row(f"[dim]{TITLES[kind]}[/dim]")
         for name in names:
             interval = evaluation.metrics[name]
-            value, low, high = (_number(name, number) for number in (interval.value, interval.low, interval.high))
+            value, low, high = (number(name, each) for each in (interval.value, interval.low, interval.high))
             table.add_row(title(name), value, f"{low} to {high}")
         table.add_section()
     return table
@@ -66,7 +66,7 @@ def title(name: str) -> str:
     return " ".join(_NAMES.get(word, word) for word in name.split("_"))
 
 
-def _number(name: str, value: float) -> str:
+def number(name: str, value: float) -> str:
     """Write a fraction as percent, and a number of labels as it is."""
     return f"{value:.1f}" if name.startswith(_SIZE) else f"{100 * value:.1f}"
 

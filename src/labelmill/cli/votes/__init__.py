@@ -1,6 +1,6 @@
 """``labelmill votes``: the commands on votes, one module for each kind of work."""
 
-from labelmill.cli.votes import collecting, combining
+from labelmill.cli.votes import collecting, combining, exporting
 from labelmill.cli.votes.group import app
 
-__all__ = ["app", "collecting", "combining"]
+__all__ = ["app", "collecting", "combining", "exporting"]

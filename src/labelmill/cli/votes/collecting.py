@@ -9,6 +9,7 @@ import typer
 
 from labelmill.cli import options
 from labelmill.cli.console import Progress, duration, put, put_json, say
+from labelmill.cli.exchange import ImportChoice, Question, paced
 from labelmill.cli.program import fetch_models
 from labelmill.cli.votes.group import app
 from labelmill.errors import InputError
@@ -87,14 +88,24 @@ def import_(
         Path,
         typer.Argument(
             help="A DuckDB file of runs; a table with document and label, perhaps voter, vote, confidence, rank "
-            "(CSV, TSV, JSONL, Parquet); or documents with labels."
+            "(CSV, TSV, JSONL, Parquet); documents with labels; or, with --format, what another tool wrote."
         ),
     ],
     out: Out,
     taxonomy: Annotated[Path | None, typer.Option("--taxonomy", "-t", help="The labels; a run brings its own.")] = None,
+    format_: Annotated[
+        ImportChoice | None, typer.Option("--format", help="The tool that wrote it; each who speaks in it is a voter.")
+    ] = None,
     voter: Annotated[
         str | None, typer.Option(help="Who votes, where the file does not say. Default: its name.")
     ] = None,
+    predictions: Annotated[
+        bool,
+        typer.Option(
+            "--predictions", help="With --format, programs vote beside people. Default: where nobody else does."
+        ),
+    ] = False,
+    question: Question = None,
     run: Annotated[list[str] | None, typer.Option(help="Which run; repeatable. Default: the newest.")] = None,
     depth: Annotated[int, typer.Option(min=1, help="How far down a run's rankings its votes go.")] = 50,
     own_documents: Annotated[
@@ -107,13 +118,16 @@ def import_(
     labels_field: options.LabelsField = "labels",
     as_json: options.Json = False,
 ) -> None:
-    """Make a run, a table of votes, or whoever labelled documents, a voter.
+    """Make a run, a table of votes, whoever labelled documents, or all who speak in another tool's file, voters.
 
     Example: labelmill votes import runs.duckdb --run plain --out votes.duckdb
     """
+    from labelmill.pipelines.exchange import import_opinions
     from labelmill.pipelines.voting.importing import import_labels, import_run, import_votes, is_table_of_votes
     from labelmill.taxonomy import Taxonomy
 
+    if format_ is None and (predictions or question):
+        raise InputError("--predictions and --question are for other tools' files", remedy="Give --format as well.")
     if source.suffix.lower() == ".duckdb":
         names: list[str | None] = [*run] if run else [None]
         for name in names:
@@ -124,7 +138,24 @@ def import_(
     if taxonomy is None:
         raise InputError("votes need labels to be on", remedy="Name them with --taxonomy.")
     labels = Taxonomy.read(taxonomy, where=labels_where, language=language)
-    if is_table_of_votes(source):
+    if format_ is not None:
+        if voter:
+            raise InputError("whoever speaks in such a file has a name", path=source, remedy="Leave --voter out.")
+        shown = Progress()
+        try:
+            found = import_opinions(
+                source,
+                out,
+                labels,
+                format_.value,
+                predictions=predictions,
+                id_field=id_field,
+                question=question,
+                on_progress=paced(shown, "imported", None),
+            )
+        finally:
+            shown.end()
+    elif is_table_of_votes(source):
         found = import_votes(source, out, labels, voter=voter, own_documents=own_documents)
     else:
         name = voter or source.name.partition(".")[0]

@@ -1,0 +1,248 @@
+"""``labelmill export`` and ``labelmill import``: runs to other tools, and what people said there back as gold."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from labelmill.cli import options
+from labelmill.cli.console import Progress, duration, put_json, say
+from labelmill.cli.evaluation import rollup_of
+from labelmill.errors import InputError
+
+if TYPE_CHECKING:
+    from labelmill.corpus import Corpus
+
+
+class ExportChoice(StrEnum):
+    """What a run is exported to."""
+
+    table = "table"
+    huggingface = "huggingface"
+    label_studio = "label-studio"
+    argilla = "argilla"
+    cleanlab = "cleanlab"
+
+
+class ImportChoice(StrEnum):
+    """What is imported, as `labelmill.pipelines.exchange.reading` has it."""
+
+    label_studio = "label-studio"
+    argilla = "argilla"
+    huggingface = "huggingface"
+    cleanlab = "cleanlab"
+    wrench = "wrench"
+    snorkel = "snorkel"
+
+
+class AgreementChoice(StrEnum):
+    """Which labels of several annotators are gold."""
+
+    majority = "majority"
+    all = "all"
+    any = "any"
+
+
+CorpusFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--docs", help="The documents, with texts and perhaps gold labels: as for `labelmill label`; repeatable."
+    ),
+]
+Question = Annotated[
+    str | None,
+    typer.Option(help="Which choices of a Label Studio task, or question of Argilla, label documents, of several."),
+]
+
+
+def export(
+    runs_file: options.RunsFile,
+    to: Annotated[
+        Path,
+        typer.Option(
+            "--to",
+            help="What to write. Tables: .parquet, .jsonl or .csv; huggingface: a folder; label-studio and argilla: "
+            ".json; cleanlab: .npz.",
+        ),
+    ],
+    format_: Annotated[ExportChoice, typer.Option("--format", help="Who reads it.")] = ExportChoice.table,
+    docs: CorpusFiles = None,
+    run: options.Run = None,
+    selected_only: Annotated[bool, typer.Option("--selected", help="The final sets only.")] = False,
+    exclusive: Annotated[
+        bool, typer.Option("--exclusive", help="For cleanlab: a document has exactly one label.")
+    ] = False,
+    depth: options.Depth = None,
+    ancestors: options.Ancestors = False,
+    taxonomy: options.WholeTaxonomy = None,
+    language: options.Language = "en",
+    id_field: options.IdField = "id",
+    text_field: options.TextField = "text",
+    labels_field: options.LabelsField = "labels",
+    as_json: options.Json = False,
+) -> None:
+    """Write a run as a table, one row per document and label, or as another tool takes it.
+
+    Columns of a table: document, label, name, rank, score, selected. With --depth or --ancestors, labels are seen from
+    higher up in the hierarchy, each once a document with the best rank and score of those that it stands for; the
+    column stands_for names the best of them. Other formats have the texts that --docs brings.
+
+    Example: labelmill export runs.duckdb --to labels.parquet
+    """
+    if format_ is ExportChoice.table:
+        if docs or exclusive:
+            raise InputError(
+                "a table has no texts and no gold", remedy="Leave out --docs and --exclusive, or name a --format."
+            )
+        _export_table(
+            runs_file, to, run, (depth, ancestors, taxonomy, language), selected_only=selected_only, as_json=as_json
+        )
+        return
+    if depth or ancestors or taxonomy:
+        raise InputError("--depth, --ancestors and --taxonomy are for tables", remedy="Leave them out.")
+    from labelmill.corpus import Corpus
+    from labelmill.pipelines.exchange import export_run
+
+    corpus = Corpus(docs, None, id_field, text_field, labels_field) if docs else None
+    shown = Progress()
+    try:
+        done = export_run(
+            runs_file,
+            to,
+            format_.value,
+            run=run,
+            corpus=corpus,
+            selected_only=selected_only,
+            exclusive=exclusive,
+            on_progress=paced(shown, "exported", corpus),
+        )
+    finally:
+        shown.end()
+    counts = done.counts
+    if as_json:
+        put_json(done.as_dict())
+    else:
+        say(f"Wrote {counts.documents:,} documents of run {done.run} to {', '.join(map(str, done.files))}.")
+        if counts.texts < counts.documents:
+            say(f"{counts.documents - counts.texts:,} of them are without their text, which --docs brings.")
+        if counts.not_in_corpus and corpus:
+            say(f"{counts.not_in_corpus:,} documents of the run are not among the documents given, and are left out.")
+        if counts.not_in_run:
+            say(f"{counts.not_in_run:,} documents given were not done by the run, and are left out.")
+    for note in done.notes:
+        say(f"Note: {note}.")
+    end_with(done.outside, done.examples, counts.unreadable, what="gold labels")
+
+
+def import_(
+    source: Annotated[Path, typer.Argument(help="What another tool exported: a file, or a folder of Hugging Face.")],
+    taxonomy: options.TaxonomyFile,
+    to: Annotated[Path, typer.Option("--to", help="The documents with gold labels to write: .jsonl, also .gz.")],
+    format_: Annotated[ImportChoice, typer.Option("--format", help="Who wrote it.")],
+    docs: CorpusFiles = None,
+    annotator: Annotated[
+        list[str] | None, typer.Option(help="Whose labels; repeatable. Default: those of all annotators.")
+    ] = None,
+    agreement: Annotated[
+        AgreementChoice,
+        typer.Option(help="Which labels are gold: those of most annotators of a document, of all, of any."),
+    ] = AgreementChoice.majority,
+    question: Question = None,
+    labels_where: options.Where = None,
+    language: options.Language = "en",
+    id_field: options.IdField = "id",
+    text_field: options.TextField = "text",
+    as_json: options.Json = False,
+) -> None:
+    """Make gold of what people labelled elsewhere: documents that eval and tune take, annotators kept apart.
+
+    Example: labelmill import tasks.json --format label-studio --taxonomy skills.csv --to gold.jsonl
+    """
+    from labelmill.corpus import Corpus
+    from labelmill.pipelines.exchange import import_gold
+    from labelmill.taxonomy import Taxonomy
+
+    labels = Taxonomy.read(taxonomy, where=labels_where, language=language)
+    done = import_gold(
+        source,
+        to,
+        labels,
+        format_.value,
+        corpus=Corpus(docs, None, id_field, text_field) if docs else None,
+        annotators=annotator or (),
+        agreement=agreement.value,
+        id_field=id_field,
+        text_field=text_field,
+        question=question,
+    )
+    if as_json:
+        put_json(done.as_dict() | {"file": str(to)})
+    else:
+        say(f"Wrote {done.documents:,} documents with {done.labels:,} gold labels to {to}.")
+        for who, count in done.annotators.most_common():
+            say(f"{who}: {count:,} documents")
+        if done.disputed:
+            say(f"Annotators do not say the same of {done.disputed:,} documents; `annotations` has what each said.")
+    if done.without_text:
+        say(f"{done.without_text:,} documents are left out: nothing has their text. Name their files with --docs.")
+    end_with(done.outside, done.examples, done.unreadable, what="labels", failed=bool(done.without_text))
+
+
+def paced(shown: Progress, what: str, corpus: Corpus | None) -> Callable[[int], None]:
+    """Say how many documents are done, at which rate, and how long it takes yet, where that can be known."""
+    total = corpus.count() if corpus else None
+    began = time.monotonic()
+
+    def told(done: int) -> None:
+        rate = done / max(time.monotonic() - began, 1e-9)
+        of = f" of {total:,}" if total else ""
+        left = f", {duration((total - done) / max(rate, 1e-9))} to go" if total else ""
+        shown.show(f"{what} {done:,}{of} documents, {rate:,.0f}/s{left}")
+
+    return told
+
+
+def end_with(
+    outside: Counter[str], examples: Mapping[str, str], unreadable: int, *, what: str, failed: bool = False
+) -> None:
+    """Report labels that the taxonomy lacks and entries of no use; then the command ends with code 3."""
+    if outside:
+        worst, _ = outside.most_common(1)[0]
+        say(
+            f"{outside.total():,} {what}, {len(outside):,} different ones, are left out, which the taxonomy lacks, "
+            f"for example {worst!r}: {examples[worst]}"
+        )
+    if unreadable:
+        say(f"{unreadable:,} entries could not be read.")
+    if outside or unreadable or failed:
+        raise typer.Exit(3)
+
+
+def _export_table(
+    runs_file: Path,
+    to: Path,
+    run: str | None,
+    seen: tuple[int | None, bool, Path | None, str],
+    *,
+    selected_only: bool,
+    as_json: bool,
+) -> None:
+    from labelmill.store import Store
+    from labelmill.store.reader import choose_run, read_taxonomy
+    from labelmill.store.reader import export as write
+
+    rollup = rollup_of(*seen)
+    with Store(runs_file) as store:
+        name = choose_run(store, run)
+        standing = rollup.over(read_taxonomy(store, name)).rows if rollup else None
+        rows = write(store, name, to, selected_only=selected_only, standing=standing)
+    if as_json:
+        put_json({"run": name, "file": str(to), "rows": rows})
+    else:
+        say(f"Wrote {rows:,} rows of run {name} to {to}.")

@@ -1,0 +1,58 @@
+"""Labels that files name, looked up in a taxonomy: each name once; what it lacks is kept and reported."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from labelmill.errors import GoldError
+from labelmill.taxonomy import Taxonomy
+
+
+class Resolver:
+    """Finds the labels of a taxonomy by id or unique name.
+
+    Args:
+        taxonomy: The labels.
+
+    Attributes:
+        outside: What the taxonomy does not have, and how often it was named.
+        examples: Why, of each of them.
+    """
+
+    def __init__(self, taxonomy: Taxonomy) -> None:
+        """Have looked up nothing yet."""
+        self._taxonomy = taxonomy
+        self._known: dict[str, int | None] = {}
+        self.outside: Counter[str] = Counter()
+        self.examples: dict[str, str] = {}
+
+    def position(self, name: str) -> int | None:
+        """Find a label's position; None, and counted, where there is none."""
+        if name not in self._known:
+            try:
+                self._known[name] = self._taxonomy.resolve(name)
+            except GoldError as reason:
+                self._known[name] = None
+                self.examples[name] = str(reason)
+        found = self._known[name]
+        if found is None:
+            self.outside[name] += 1
+        return found
+
+    def positions(self, names: Iterable[str]) -> tuple[int, ...]:
+        """Find the positions of several, each once, in order; those that are not there are left out."""
+        found = (self.position(name) for name in names)
+        return tuple(dict.fromkeys(each for each in found if each is not None))
+
+
+def handles(taxonomy: Taxonomy) -> list[str]:
+    """Say what to call each label in files that people read: its name where that finds it again, else its id."""
+    called = []
+    for position, label in enumerate(taxonomy):
+        try:
+            found = taxonomy.resolve(label.name) == position
+        except GoldError:
+            found = False
+        called.append(label.name if found else label.id)
+    return called
