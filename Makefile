@@ -38,8 +38,8 @@ test: $(VENV)/.installed  ## Run the tests, but for the slow ones
 slow: $(VENV)/.installed  ## Run the slow tests, some on the development data
 	@$(BIN)/python -m pytest -q -m slow || test $$? -eq 5  # 5: there is none
 
-test-vllm: $(VENV)/.installed $(VLLM_VENV)/.installed  ## Run the tests of model servers against vLLM on this CPU too, in a .venv-vllm
-	@LABELMILL_VLLM_PYTHON=$(abspath $(VLLM_VENV)/bin/python) $(BIN)/python -m pytest -q tests/real_servers
+test-vllm: $(VENV)/.installed $(VLLM_VENV)/.installed  ## Run the tests that need vLLM, on this CPU, in a .venv-vllm
+	@LABELMILL_VLLM_PYTHON=$(abspath $(VLLM_VENV)/bin/python) $(BIN)/python -m pytest -q -m vllm tests/real_servers
 
 lint: $(VENV)/.installed  ## Check style, format and the layers of imports
 	@$(BIN)/ruff check .
