@@ -132,7 +132,7 @@ def test_phrases_are_searched_by_label_and_weighed_by_tune(label, cli, recipes, 
     [
         ((), "Give --gold DOCS or --run RUNS.duckdb"),
         (("--gold", "{gold}", "--run", "r.duckdb"), "Give one of them"),
-        (("--gold", "{gold}", "--out", "{loaves}"), "this is the taxonomy itself"),
+        (("--gold", "{gold}", "--out", "{loaves}"), "this file is read, and stays as it is"),
         (("--gold", "{gold}", "--out", "{gold}"), "say --replace"),
         (("--accept", "{gold}"), "no 'taxonomy'"),
         (("--accept", "{folder}/none.jsonl"), "cannot be read"),

@@ -51,6 +51,10 @@ def test_what_is_detected_can_be_taken(cli, versions):
 def test_what_is_detected_can_be_written_and_given_back(cli, versions, tmp_path):
     """The map says the same as taking it does."""
     first = cli("taxonomy", "diff", *versions, "--write-map", tmp_path / "map.csv")
+    again = cli("taxonomy", "diff", *versions, "--write-map", tmp_path / "map.csv")
+    assert (again.code, "say --replace" in again.err) == (1, True)
+    own = cli("taxonomy", "diff", *versions, "--write-map", versions[1], "--replace")
+    assert (own.code, "stays as it is" in own.err) == (1, True)
     assert first.code == 0
     assert "Wrote 1 that were detected" in first.err
     by_map = json.loads(cli("taxonomy", "diff", *versions, "--map", tmp_path / "map.csv", "--json").out)
@@ -98,11 +102,18 @@ def test_gold_is_carried_over(cli, versions, gold, tmp_path):
     assert "1 merged into one that was there" in shown.out
     labels = [json.loads(line)["labels"] for line in out.read_text().splitlines()]
     assert labels == [["pasta", "bread and rolls"], ["2"], ["pasta"]]
-    shown = cli("taxonomy", "migrate", *versions, gold, "--out", out)
+    for target, says in ((out, "say --replace"), (gold, "stays as it is"), (versions[1], "stays as it is")):
+        before = target.read_bytes()
+        refused = cli(
+            "taxonomy", "migrate", *versions, gold, "--out", target, *(["--replace"] if target != out else [])
+        )
+        assert (refused.code, target.read_bytes()) == (1, before)
+        assert says in refused.err
+    shown = cli("taxonomy", "migrate", *versions, gold, "--out", out, "--replace")
     assert "Note: 1 labels that seem gone" in shown.err
     assert f"noodles: 2 times, first in {gold}:1" in shown.out
     assert "1 documents have no label left" in shown.out
-    plain = json.loads(cli("taxonomy", "migrate", *versions, gold, "--out", out, "--json").out)
+    plain = json.loads(cli("taxonomy", "migrate", *versions, gold, "--out", out, "--replace", "--json").out)
     assert (plain["emptied"], [each["text"] for each in plain["removed"]]) == (1, ["noodles", "3"])
 
 

@@ -145,23 +145,47 @@ def test_gaps_are_proposed_edited_and_accepted(cli, knives, food, tmp_path):
     assert not new.exists()
     knives_row = next(row for row in rows if "knives" in row["name"])
     write_jsonl(
-        out, [knives_row | {"accept": True, "name": "knife sharpening", "kind": "new", "label": "", "parents": ["c"]}]
+        out,
+        [
+            knives_row
+            | {"accept": True, "name": "knife sharpening", "id": "k-9", "kind": "new", "label": "", "parents": ["c"]}
+        ],
     )
     done = cli("taxonomy", "gaps", runs, "--taxonomy", food, "--accept", out, "--new-taxonomy", new)
     assert done.code == 0, done.err
     taxonomy = Taxonomy.read(new)
     added = taxonomy[taxonomy.resolve("knife sharpening")]
-    assert added.parents == ("c",)
+    assert (added.id, added.parents) == ("k-9", ("c",))
     assert knives_row["name"] in added.aliases
     assert len(taxonomy) == 7
     assert cli("taxonomy", "check", new).code == 0
 
 
-def test_accepting_all_at_once(cli, knives, tmp_path):
-    """Of the run's own labels, with a note on what they lack; JSON for programs."""
+def test_what_a_person_may_have_edited_is_not_written_over(cli, knives, food, tmp_path):
+    """Not unless it is said, and what is read is never; before anything is looked for."""
+    runs, docs = knives
+    reviewed = tmp_path / "proposals.jsonl"
+    reviewed.write_text("mine", "utf-8")
+    command = "taxonomy", "gaps", runs, "--docs", docs, "--taxonomy", food
+    refused = cli(*command, "--out", reviewed)
+    assert (refused.code, reviewed.read_text("utf-8")) == (1, "mine")
+    assert "say --replace" in refused.err
+    before = food.read_bytes()
+    for target in (food, docs, runs):
+        failed = cli(*command, "--accept-all", "--new-taxonomy", target, "--replace")
+        assert failed.code == 1
+    assert food.read_bytes() == before
+    assert cli(*command, "--out", reviewed, "--replace").code == 0
+    assert json.loads(reviewed.read_text("utf-8").splitlines()[0])["kind"]
+
+
+def test_accepting_all_at_once(cli, knives, food, tmp_path):
+    """Of the whole file, with the fields of its labels; JSON for programs."""
     runs, docs = knives
     new = tmp_path / "next.jsonl.gz"
-    done = cli("taxonomy", "gaps", runs, "--docs", docs, "--accept-all", "--new-taxonomy", new, "--json")
+    command = "taxonomy", "gaps", runs, "--docs", docs, "--accept-all", "--new-taxonomy", new
+    assert "Give the taxonomy's file with --taxonomy" in cli(*command).err
+    done = cli(*command, "--taxonomy", food, "--json")
     assert done.code == 0, done.err
     found = json.loads(done.out)
     assert found["proposals"]
@@ -178,7 +202,7 @@ def test_accepting_all_at_once(cli, knives, tmp_path):
         (["--accept", "p", "--accept-all", "--new-taxonomy", "x.jsonl"], "Give one of them"),
         (["--accept-all", "--new-taxonomy", "x.csv"], "written as JSONL"),
         (["--out", "no/such/p.jsonl"], "no such folder"),
-        (["--accept", "absent.jsonl", "--new-taxonomy", "x.jsonl"], "the proposals cannot be read"),
+        (["--accept", "absent.jsonl", "--new-taxonomy", "x.jsonl"], "Give the taxonomy's file"),
         ([], "no language model proposed phrases"),
         (["--under", "food"], "Give it with --taxonomy"),
     ],

@@ -11,6 +11,7 @@ import typer
 from labelmill.cli import options
 from labelmill.cli.console import put, put_json, say
 from labelmill.cli.taxonomy.group import app
+from labelmill.cli.taxonomy.written import Replace, check_written
 from labelmill.errors import InputError, StoreError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def show_diff(
     write_map: Annotated[
         Path | None, typer.Option("--write-map", help="Write what is detected to this file, to be corrected for --map.")
     ] = None,
+    replace: Replace = False,
     labels_where: options.Where = None,
     language: options.Language = "en",
     limit: Annotated[int, typer.Option(min=0, help="Labels of one kind of change to print at most.")] = 10,
@@ -63,6 +65,7 @@ def show_diff(
     """
     from labelmill.taxonomy import write_map as write
 
+    check_written(write_map, [old, new, map_file], replace=replace)
     before, after, targets, proposals = read_versions(old, new, map_file, labels_where, language)
     changes = compare(before, after, targets, proposals if accept_detected else ())
     if write_map:
@@ -188,6 +191,7 @@ def migrate(
     all_parts: Annotated[
         bool, typer.Option("--all-parts", help="Take every part of a label that was split; else it is left out.")
     ] = False,
+    replace: Replace = False,
     labels_where: options.Where = None,
     language: options.Language = "en",
     labels_field: options.LabelsField = "labels",
@@ -200,6 +204,7 @@ def migrate(
 
     Example: labelmill taxonomy migrate skills-2025.csv skills-2026.csv ads.jsonl --out ads-2026.jsonl --map map.csv
     """
+    check_written(out, [old, new, map_file, file], replace=replace)
     before, after, targets, proposals = read_versions(old, new, map_file, labels_where, language)
     changes = compare(before, after, targets, proposals if accept_detected else ())
     if proposals and not accept_detected:

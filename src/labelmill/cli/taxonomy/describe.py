@@ -15,6 +15,7 @@ from labelmill.cli.console import Progress, duration, put, put_json, say
 from labelmill.cli.program import fetch_models
 from labelmill.cli.taxonomy.files import File
 from labelmill.cli.taxonomy.group import app
+from labelmill.cli.taxonomy.written import Replace, check_written
 from labelmill.errors import InputError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def describe(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="With --accept: replace texts that labels have already.")
     ] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Write --out anew where it is there already.")] = False,
+    replace: Replace = False,
     labels_where: options.Where = None,
     language: options.Language = "en",
     examples_per_label: Annotated[
@@ -90,9 +91,7 @@ def describe(
     from labelmill.taxonomy import Taxonomy
 
     taxonomy = Taxonomy.read(file, language=language)
-    if out.exists() and out.samefile(file):
-        raise InputError("this is the taxonomy itself, which stays as it is", path=out, remedy="Name another --out.")
-    _check_out(out, replace=replace)
+    check_written(out, [file], replace=replace, why="what a model answered is in the journal.")
     if accept is not None:
         if gold or run or phrases is not None:
             raise InputError(
@@ -162,18 +161,6 @@ def _check_documents(gold: list[Path] | None, run: str | None, lm: list[str] | N
     without = phrases is not None and lm and lm != ["none"]
     if not gold and not run and not without:
         raise InputError("nothing says which documents have a label", remedy="Give --gold DOCS or --run RUNS.duckdb.")
-
-
-def _check_out(out: Path, *, replace: bool) -> None:
-    """Refuse what could only fail later, or would undo somebody's work."""
-    if out.exists() and not replace:
-        raise InputError(
-            "this file is there already, and a person may have edited it",
-            path=out,
-            remedy="Name another --out, or say --replace: what a model answered is in the journal.",
-        )
-    if not out.absolute().parent.is_dir():
-        raise InputError("there is no such folder", path=out, remedy="Make it, or name another --out.")
 
 
 def _documents(

@@ -35,6 +35,7 @@ class Part(BaseModel):
 
     Attributes:
         name: Of the narrower label that it would be.
+        id: Of that label; its name, where none is given.
         phrases: What documents say for it, the most frequent first.
         documents: In how many documents.
         sample: Ids of some of them.
@@ -43,6 +44,7 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
+    id: str = ""
     phrases: tuple[str, ...] = ()
     documents: int = 0
     sample: tuple[str, ...] = ()
@@ -55,6 +57,7 @@ class Proposal(BaseModel):
         accept: Whether the next version shall have it.
         kind: ``new`` for a label, ``alias`` for another name of one, ``split`` for narrower labels below one.
         name: The new label's name, or the alias.
+        id: Of the new label; its name, where none is given.
         label: The id of the label that gets the alias, or is split; empty for a new one.
         parents: Ids of what a new label is to be under.
         documents: How many documents speak for it.
@@ -70,6 +73,7 @@ class Proposal(BaseModel):
     accept: bool = False
     kind: Kind
     name: str
+    id: str = ""
     label: str = ""
     parents: tuple[str, ...] = ()
     documents: int = Field(default=0, ge=0)
