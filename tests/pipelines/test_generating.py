@@ -354,3 +354,11 @@ def test_labels_are_merged_and_dropped_in_one_answer():
     assert [each.name for each in drafting.drafts] == ["oak", "yew", "bread"]
     merged = [(each.labels, each.into) for each in drafting.decisions if each.kind == "merged"]
     assert merged == [(("loaf",), "bread"), (("rye",), "bread")]
+
+
+def test_fewer_labels_than_were_wanted_exactly_are_told(make):
+    """48 documents give 24 labels of two at most, and some are alike."""
+    made = make(most=40, exactly=True)
+    assert 8 < made.narrowest < 40
+    assert f"40 labels were wanted, and the documents give {made.narrowest}" in made.notes[-1]
+    assert make(exactly=True).notes == []

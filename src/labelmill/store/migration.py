@@ -6,6 +6,7 @@ run wrote, so that a document's predictions are together in one.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -47,7 +48,7 @@ _PREDICTIONS = (
 )
 _DOCUMENTS = (
     "INSERT INTO documents BY NAME "
-    # A key of nobody's: no run takes such a document for done, nor its predictions for candidates.
+    # `migrated_key`. No run that labels takes such a document for done, nor its predictions for candidates.
     "SELECT $new AS run, document, md5($key || key) AS key, source, chunks, stages, '' AS retrieval, $batch AS batch "
     "FROM documents WHERE run = $old AND batch BETWEEN $first AND $last ORDER BY document"
 )
@@ -96,6 +97,11 @@ class MigratedRun:
     removed: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     split: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     emptied: int = 0
+
+
+def migrated_key(run: str, document: str) -> str:
+    """Make a document's key in a migrated run: of that run's key, and of the key that the document had before."""
+    return hashlib.md5((run + document).encode(), usedforsecurity=False).hexdigest()  # as DuckDB's md5()
 
 
 def taxonomy_of(store: Store, run: str) -> str:

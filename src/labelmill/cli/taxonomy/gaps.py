@@ -200,7 +200,7 @@ def _report(found: RunGaps, out: Path | None, *, as_json: bool) -> None:
         say(f"The first {_SHOWN} are shown{'' if out else '; --out FILE.jsonl writes all'}.")
     if out:
         say(
-            f'Wrote {out}. Set "accept" to true where you agree; then: -t TAXONOMY --accept {out} --new-taxonomy FILE.jsonl'
+            f'Wrote {out}. Set "accept" to true where you agree; then: -t FILE --accept {out} --new-taxonomy NEXT.jsonl'
         )
 
 

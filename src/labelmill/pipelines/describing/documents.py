@@ -8,12 +8,15 @@ from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
+import orjson
+
 from labelmill.corpus import Corpus
 from labelmill.errors import GoldError, InputError
 from labelmill.eval.gold import resolve_gold
 from labelmill.pipelines.todo import document_key
 from labelmill.records import Document
 from labelmill.store import Store
+from labelmill.store.migration import MIGRATED, migrated_key
 from labelmill.store.reader import choose_run
 from labelmill.taxonomy import Taxonomy
 
@@ -78,7 +81,8 @@ class LabelledDocuments:
         """
         with Store(path) as store:
             name = choose_run(store, run)
-            row = store.first("SELECT key, corpus FROM runs WHERE run = ?", [name])
+            run_keys = _run_keys(store, name)
+            row = store.first("SELECT corpus FROM runs WHERE run = ?", [name])
             assert row is not None
             keys = dict(
                 store.connection.execute("SELECT document, key FROM documents WHERE run = ?", [name]).fetchall()
@@ -91,9 +95,9 @@ class LabelledDocuments:
         for document, label in pairs:
             if label in place:
                 given.setdefault(document, set()).add(place[label])
-        corpus = read(docs or _paths_of(row[1], name))
+        corpus = read(docs or _paths_of(row[0], name))
         documents, unreadable = _read(corpus)
-        same = [each for each in documents if each.id in given and document_key(row[0], each) == keys[each.id]]
+        same = [each for each in documents if each.id in given and _key(run_keys, each) == keys[each.id]]
         if not same:
             raise GoldError(
                 f"none of the {len(documents):,} documents has a label in run {name!r}, with the text that it had then",
@@ -146,6 +150,24 @@ def _read(corpus: Corpus) -> tuple[list[Document], list[str]]:
     failed = [item for item in items if not isinstance(item, Document)]
     said = f"{len(failed):,} rows cannot be read, the first one: {failed[0].message}" if failed else ""
     return [item for item in items if isinstance(item, Document)], [said] if said else []
+
+
+def _run_keys(store: Store, run: str) -> list[str]:
+    """List the key of the run that labelled, and those of the migrations from there to this one."""
+    row = store.first("SELECT key, program FROM runs WHERE run = ?", [run])
+    if row is None:
+        return []
+    origin = orjson.loads(row[1]).get(MIGRATED)
+    return [*(_run_keys(store, origin["run"]) if origin else []), row[0]]
+
+
+def _key(run_keys: Sequence[str], document: Document) -> str:
+    """Make the key that a document has in a run; a migration makes one of the key that it had before."""
+    labelled, *migrations = run_keys
+    key = document_key(labelled, document)
+    for each in migrations:
+        key = migrated_key(each, key)
+    return key
 
 
 def _paths_of(paths: Sequence[str], run: str) -> Sequence[str]:
