@@ -170,6 +170,29 @@ def test_accepting_all_at_once(cli, knives, tmp_path):
     assert len(Taxonomy.read(new)) > 3
 
 
+def test_interrupted_gaps_say_what_to_do(cli, knives, monkeypatch):
+    def interrupted(*_args, **_settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("labelmill.pipelines.gaps.gaps_of_run", interrupted)
+    shown = cli("taxonomy", "gaps", knives[0], "--docs", knives[1])
+    assert (shown.code, shown.out) == (130, "")
+    assert "Interrupted: nothing is written. Run the same command again" in shown.err
+
+
+def test_parents_that_no_model_is_shown_are_told(label, food, tmp_path):
+    """A setting without effect is a note."""
+    docs = write_jsonl(tmp_path / "one.jsonl", [{"id": "a", "text": "A rye bread."}])
+    shared = "--taxonomy", food, "--candidates", 2, "--top-k", 2, "--dry-run"
+    assert "Note: showing parents has no effect" in label(docs, *shared, "--show-parents", 2).err
+    assert "has no effect" not in label(docs, *shared, "--show-parents", 0).err
+
+
+def test_a_check_counts_in_words(cli, tmp_path):
+    one = write_jsonl(tmp_path / "one.jsonl", [{"name": "x", "parents": ["gone"]}])
+    assert cli("taxonomy", "check", one).out.endswith(": 1 label, 0 errors, 1 warning\n")
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -178,6 +201,8 @@ def test_accepting_all_at_once(cli, knives, tmp_path):
         (["--accept", "p", "--accept-all", "--new-taxonomy", "x.jsonl"], "Give one of them"),
         (["--accept-all", "--new-taxonomy", "x.csv"], "written as JSONL"),
         (["--out", "no/such/p.jsonl"], "no such folder"),
+        (["--out", "p.csv"], "p.csv: proposals are written as JSONL. Name it .jsonl."),
+        (["--docs", "wrong.jsonl"], "wrong.jsonl: none of these documents can be read and is in the run (1 documents"),
         (["--accept", "absent.jsonl", "--new-taxonomy", "x.jsonl"], "the proposals cannot be read"),
         ([], "no language model proposed phrases"),
         (["--under", "food"], "Give it with --taxonomy"),
@@ -185,6 +210,7 @@ def test_accepting_all_at_once(cli, knives, tmp_path):
 )
 def test_gaps_asked_for_wrongly_are_one_line(cli, knives, monkeypatch, tmp_path, options, says):
     monkeypatch.chdir(tmp_path)
+    write_jsonl(tmp_path / "wrong.jsonl", [{"id": "elsewhere", "text": "Sharpen kitchen knives."}])
     failed = cli("taxonomy", "gaps", knives[0], *options)
     assert failed.code == 1
     assert says in failed.err

@@ -105,6 +105,8 @@ def _check(accept: Path | None, new_taxonomy: Path | None, out: Path | None, *, 
         )
     if new_taxonomy and new_taxonomy.name.removesuffix(".gz").rpartition(".")[2] not in {"jsonl", "ndjson"}:
         raise InputError("a taxonomy is written as JSONL", path=new_taxonomy, remedy="Name it .jsonl or .jsonl.gz.")
+    if out and out.suffix not in {".jsonl", ".ndjson"}:
+        raise InputError("proposals are written as JSONL", path=out, remedy="Name it .jsonl.")
     for path in (new_taxonomy, out):
         if path and not path.absolute().parent.is_dir():
             raise InputError("there is no such folder", path=path, remedy="Make it, or name another file.")
@@ -164,6 +166,10 @@ def _find(
             building=shown.building,
             told=_teller(shown),
         )
+    except KeyboardInterrupt:
+        shown.end()
+        say("Interrupted: nothing is written. Run the same command again to begin anew; fewer --docs take less time.")
+        raise typer.Exit(130) from None
     finally:
         shown.end()
 

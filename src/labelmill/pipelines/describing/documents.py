@@ -12,9 +12,9 @@ from labelmill.corpus import Corpus
 from labelmill.errors import GoldError, InputError
 from labelmill.eval.gold import resolve_gold
 from labelmill.pipelines.todo import document_key
-from labelmill.records import Document
+from labelmill.records import Document, Label
 from labelmill.store import Store
-from labelmill.store.reader import choose_run
+from labelmill.store.reader import choose_run, read_taxonomy
 from labelmill.taxonomy import Taxonomy
 
 
@@ -49,7 +49,7 @@ class LabelledDocuments:
                 path=corpus.paths[0],
                 remedy="Give documents with gold labels, ids or unique names, in the field of --labels-field.",
             )
-        notes = [f"{resolved.summary.replace(' and count as missed', '')}"] if resolved.unresolved else []
+        notes = [resolved.outside] if resolved.unresolved else []
         return cls._of(documents, labels, [*unreadable, *notes])
 
     @classmethod
@@ -78,8 +78,9 @@ class LabelledDocuments:
         """
         with Store(path) as store:
             name = choose_run(store, run)
-            row = store.first("SELECT key, corpus FROM runs WHERE run = ?", [name])
+            row = store.first("SELECT key, corpus, taxonomy FROM runs WHERE run = ?", [name])
             assert row is not None
+            other = "" if row[2] == taxonomy.key else _differences(read_taxonomy(store, name), taxonomy, name)
             keys = dict(
                 store.connection.execute("SELECT document, key FROM documents WHERE run = ?", [name]).fetchall()
             )
@@ -102,6 +103,7 @@ class LabelledDocuments:
             )
         gone = len(given) - len(same)
         notes = [f"{gone:,} documents of the run are not there any more, or have another text"] if gone else []
+        notes += [other] if other else []
         return cls._of(same, [frozenset(given[each.id]) for each in same], [*unreadable, *notes])
 
     @classmethod
@@ -146,6 +148,26 @@ def _read(corpus: Corpus) -> tuple[list[Document], list[str]]:
     failed = [item for item in items if not isinstance(item, Document)]
     said = f"{len(failed):,} rows cannot be read, the first one: {failed[0].message}" if failed else ""
     return [item for item in items if isinstance(item, Document)], [said] if said else []
+
+
+def _differences(theirs: Taxonomy, ours: Taxonomy, run: str) -> str:
+    """Say how far a run's labels are others than these."""
+    here = {label.id: label for label in ours}
+    gone = sum(label.id not in here for label in theirs)
+    changed = sum(label.id in here and not _same(label, here[label.id]) for label in theirs)
+    added = len(ours) - len(theirs) + gone
+    said = {
+        "of its labels are not in this one and do not count": gone,
+        "are described otherwise here": changed,
+        "of this one it did not know": added,
+    }
+    counts = ", ".join(f"{count:,} {what}" for what, count in said.items() if count)
+    return f"run {run!r} was labelled with another version or part of the taxonomy{f': {counts}' if counts else ''}"
+
+
+def _same(one: Label, other: Label) -> bool:
+    fields = ("name", "aliases", "description", "parents")
+    return all(getattr(one, field) == getattr(other, field) for field in fields)
 
 
 def _paths_of(paths: Sequence[str], run: str) -> Sequence[str]:

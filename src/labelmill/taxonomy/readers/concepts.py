@@ -96,7 +96,7 @@ class Concepts:
         )
 
     def foreign(self, concept: str) -> str:
-        """Give the language of a concept's name where it is another than the wanted one, of any region; else nothing."""
+        """Give the language of a concept's name where it is not the wanted one of any region; else nothing."""
         draft = self._drafts.get(concept)
         text = draft.best.get("prefLabel") if draft else None
         return text[1] if text and self._order(text)[0] == _FOREIGN else ""
