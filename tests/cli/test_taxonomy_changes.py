@@ -110,9 +110,9 @@ def test_gold_is_carried_over(cli, versions, gold, tmp_path):
         assert (refused.code, target.read_bytes()) == (1, before)
         assert says in refused.err
     shown = cli("taxonomy", "migrate", *versions, gold, "--out", out, "--replace")
-    assert "Note: 1 labels that seem gone" in shown.err
+    assert "Note: 1 label seeming gone" in shown.err
     assert f"noodles: 2 times, first in {gold}:1" in shown.out
-    assert "1 documents have no label left" in shown.out
+    assert "1 document without any label left" in shown.out
     plain = json.loads(cli("taxonomy", "migrate", *versions, gold, "--out", out, "--replace", "--json").out)
     assert (plain["emptied"], [each["text"] for each in plain["removed"]]) == (1, ["noodles", "3"])
 
@@ -142,6 +142,29 @@ def test_a_run_is_carried_over(cli, label, versions, gold, tmp_path):
     assert (tmp_path / "after.csv").read_text() == before[1]
     assert "migrated" in cli("status", runs).out
     assert cli("report", runs, "--gold", out, "--out", tmp_path / "report.html").code == 0
+
+
+def test_rows_that_cannot_be_read_end_with_3(cli, versions, gold, tmp_path):
+    """They are copied and told, for a person and a program."""
+    gold.write_text(gold.read_text() + "{\n")
+    for options in ([], ["--json"]):
+        shown = cli("taxonomy", "migrate", *versions, gold, "--out", tmp_path / "out.jsonl", "--replace", *options)
+        assert shown.code == 3
+    assert json.loads(shown.out)["unreadable"] == 1
+    assert (tmp_path / "out.jsonl").read_text().endswith("{\n")
+
+
+def test_a_program_is_told_by_name_what_became_of_predictions(cli, label, versions, gold, tmp_path):
+    """How many were dropped, of which label, and how many became one with another."""
+    runs = tmp_path / "runs.duckdb"
+    assert label(gold, "--taxonomy", versions[0], "--run", "old", "--candidates", 4, "--top-k", 4).code == 0
+    dropped = json.loads(cli("taxonomy", "migrate", *versions, runs, "--run", "old", "--as", "a", "--json").out)
+    assert dropped["removed"] == {"3": {"predictions": 3, "selected": 3}}
+    assert (dropped["predictions"], dropped["merged"]) == (9, 0)
+    merged = "migrate", *versions, runs, "--run", "old", "--accept-detected"
+    told = json.loads(cli("taxonomy", *merged, "--as", "b", "--json").out)
+    assert (told["removed"], told["predictions"], told["merged"]) == ({}, 9, 3)
+    assert "; 3 merged into one that was there" in cli("taxonomy", *merged, "--as", "b").out
 
 
 @pytest.mark.parametrize(

@@ -101,11 +101,13 @@ def test_labelling_under_a_branch_and_seeing_it_from_higher_up(label, cli, food,
     assert cli("export", runs, "--to", out, "--depth", 1, "--taxonomy", food).code == 0
     tops = [json.loads(line) for line in out.read_text().splitlines()]
     assert {row["label"] for row in tops} == {"f", "c"}
-    above = json.loads(cli("eval", runs, "--gold", docs, "--depth", 1, "--json").out)
+    whole = "--taxonomy", food
+    above = json.loads(cli("eval", runs, "--gold", docs, "--depth", 1, *whole, "--json").out)
     assert above["metrics"]["micro_f1"]["value"] == 1.0
-    assert cli("eval", runs, "--gold", docs, "--ancestors").code == 0
-    for options in (["--depth", 1, "--ledger"], ["--taxonomy", food]):
+    assert cli("eval", runs, "--gold", docs, "--ancestors", *whole).code == 0
+    for options in (["--depth", 1, "--ledger"], whole):
         assert cli("eval", runs, "--gold", docs, *options).code == 1
+    assert "parents that the run left out" in cli("eval", runs, "--gold", docs, "--depth", 1).err
 
 
 def test_a_dry_run_and_a_plan_take_a_branch(label, cli, food, tmp_path):
@@ -194,6 +196,29 @@ def test_accepting_all_at_once(cli, knives, food, tmp_path):
     assert len(Taxonomy.read(new)) > 3
 
 
+def test_interrupted_gaps_say_what_to_do(cli, knives, monkeypatch):
+    def interrupted(*_args, **_settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("labelmill.pipelines.gaps.gaps_of_run", interrupted)
+    shown = cli("taxonomy", "gaps", knives[0], "--docs", knives[1])
+    assert (shown.code, shown.out) == (130, "")
+    assert "Interrupted: nothing is written. Run the same command again" in shown.err
+
+
+def test_parents_that_no_model_is_shown_are_told(label, food, tmp_path):
+    """A setting without effect is a note."""
+    docs = write_jsonl(tmp_path / "one.jsonl", [{"id": "a", "text": "A rye bread."}])
+    shared = "--taxonomy", food, "--candidates", 2, "--top-k", 2, "--dry-run"
+    assert "Note: showing parents has no effect" in label(docs, *shared, "--show-parents", 2).err
+    assert "has no effect" not in label(docs, *shared, "--show-parents", 0).err
+
+
+def test_a_check_counts_in_words(cli, tmp_path):
+    one = write_jsonl(tmp_path / "one.jsonl", [{"name": "x", "parents": ["gone"]}])
+    assert cli("taxonomy", "check", one).out.endswith(": 1 label, 0 errors, 1 warning\n")
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -203,12 +228,15 @@ def test_accepting_all_at_once(cli, knives, food, tmp_path):
         (["--accept-all", "--new-taxonomy", "x.csv"], "written as JSONL"),
         (["--out", "no/such/p.jsonl"], "no such folder"),
         (["--accept", "absent.jsonl", "--new-taxonomy", "x.jsonl"], "Give the taxonomy's file"),
+        (["--out", "p.csv"], "p.csv: proposals are written as JSONL. Name it .jsonl."),
+        (["--docs", "wrong.jsonl"], "wrong.jsonl: none of these documents can be read and is in the run (1 documents"),
         ([], "no language model proposed phrases"),
         (["--under", "food"], "Give it with --taxonomy"),
     ],
 )
 def test_gaps_asked_for_wrongly_are_one_line(cli, knives, monkeypatch, tmp_path, options, says):
     monkeypatch.chdir(tmp_path)
+    write_jsonl(tmp_path / "wrong.jsonl", [{"id": "elsewhere", "text": "Sharpen kitchen knives."}])
     failed = cli("taxonomy", "gaps", knives[0], *options)
     assert failed.code == 1
     assert says in failed.err

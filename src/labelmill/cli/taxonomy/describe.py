@@ -11,7 +11,7 @@ import typer
 
 from labelmill.cli import options
 from labelmill.cli.compare import address
-from labelmill.cli.console import Progress, duration, put, put_json, say
+from labelmill.cli.console import Progress, counted, duration, put, put_json, say
 from labelmill.cli.program import fetch_models
 from labelmill.cli.taxonomy.files import File
 from labelmill.cli.taxonomy.group import app
@@ -125,7 +125,11 @@ def describe(
             done = _phrases(taxonomy, known, out, shown, asking, phrases, embedder)
     except KeyboardInterrupt:
         shown.end()
-        say("Interrupted: what was answered is in the journal. Run the same command again to go on.")
+        say(
+            "Interrupted: what was answered is in the journal. Run the same command again to go on."
+            if asking["journal"]
+            else "Interrupted: nothing is written. Run the same command again; --limit reads fewer documents."
+        )
         raise typer.Exit(130) from None
     finally:
         shown.end()
@@ -147,7 +151,7 @@ def _accept(taxonomy: Taxonomy, drafts: Path, out: Path, *, overwrite: bool, as_
     if as_json:
         put_json({"out": str(out), "taken": done.taken, "kept": done.kept, "left_out": done.left_out})
         return
-    put(f"{done.taken:,} drafts accepted into {out}, which has {len(done.taxonomy):,} labels")
+    put(f"{counted(done.taken, 'draft')} accepted into {out}, which has {counted(len(done.taxonomy), 'label')}")
     if done.kept:
         say(f"{done.kept:,} were not taken: the label has such a text already. --overwrite replaces it.")
     if done.left_out:
@@ -228,9 +232,11 @@ def _phrases(
 
 
 def _tell(shown: Progress, now: DescribeProgress) -> None:
+    finished = now.done + now.failed
+    asked = f"{now.tokens:,} tokens, {now.failed:,} failed, " if now.tokens or now.failed or now.reused else ""
     shown.show(
-        f"wrote of {now.done + now.failed:,} of {now.total:,} labels, {now.rate:.1f}/s, {now.tokens:,} tokens, "
-        f"{now.failed:,} failed, {duration(now.eta_seconds)} to go"
+        f"wrote of {finished:,} of {now.total:,} labels, {now.rate:.1f}/s, {asked}{duration(now.eta_seconds)} to go",
+        last=finished == now.total and not asked,  # a model's are told once more at the end
     )
 
 
@@ -257,10 +263,10 @@ def _report(done: Described | Phrased, file: Path, out: Path, *, as_json: bool) 
         what = "drafts for" if drafted else "phrases of"
         put(f"{out}: {what} {written:,} of {done.labels:,} labels")
         if done.without_documents:
-            say(f"{done.without_documents:,} labels have no documents, or too few to say anything of.")
+            say(f"{counted(done.without_documents, 'label')} without documents, or with too few to say anything of.")
         if done.not_asked:
             say(
-                f"{done.not_asked:,} labels were not asked about: the budget is spent. "
+                f"Not asked about, since the budget is spent: {counted(done.not_asked, 'label')}. "
                 "The same command with a larger one and --replace goes on."
             )
         if written and drafted:
@@ -274,5 +280,5 @@ def _report(done: Described | Phrased, file: Path, out: Path, *, as_json: bool) 
                 f"--usages {out} (with gold of other documents), which keeps them only where they help."
             )
     if done.failed:
-        say(f"{done.failed:,} labels failed; {out} has the reasons. The same command with --replace asks again.")
+        say(f"{counted(done.failed, 'label')} failed; {out} says why. The same command with --replace asks again.")
         raise typer.Exit(3)

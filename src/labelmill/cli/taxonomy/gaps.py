@@ -70,6 +70,8 @@ def gaps(
     Example: labelmill taxonomy gaps runs.duckdb --docs ads.jsonl --out proposals.jsonl
     """
     _check(accept, new_taxonomy, taxonomy, accept_all=accept_all)
+    if out and out.suffix not in {".jsonl", ".ndjson"}:
+        raise InputError("proposals are written as JSONL", path=out, remedy="Name it .jsonl.")
     for path in (out, new_taxonomy):
         check_written(path, [runs_file, taxonomy, accept, *(docs or ())], replace=replace)
     whole = _read(taxonomy, language)
@@ -161,6 +163,10 @@ def _find(
             building=shown.building,
             told=_teller(shown),
         )
+    except KeyboardInterrupt:
+        shown.end()
+        say("Interrupted: nothing is written. Run the same command again to begin anew; fewer --docs take less time.")
+        raise typer.Exit(130) from None
     finally:
         shown.end()
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from labelmill.corpus import Corpus
+from labelmill.errors import InputError
 from labelmill.pipelines.windows import find_windows
 from labelmill.records import Document
 from labelmill.store import Store
@@ -66,6 +67,9 @@ class Source(Protocol):
 
         Args:
             names: All names and aliases of the labels: what a name looks like.
+
+        Raises:
+            InputError: There is no document to take any from.
         """
         ...
 
@@ -141,6 +145,12 @@ class Windows:
             self.notes.append(
                 f"{forgotten:,} windows of one document were forgotten on the way, for more than {self.most:,} are "
                 "not counted at once: counts of rare ones are lower bounds"
+            )
+        if not documents:
+            raise InputError(
+                f"none of these documents can be read and is in the run ({'; '.join(self.notes) or 'there are none'})",
+                path=self.corpus.paths[0],
+                remedy="Give the corpus that was labelled, and the same --id-field.",
             )
         strange = _strange(words, documents, names) | {word for word in words if _is_function_word(word)}
         kept = [
