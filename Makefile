@@ -39,8 +39,8 @@ test: $(VENV)/.installed  ## Run the tests, but for the slow ones
 slow: $(VENV)/.installed  ## Run the slow tests, some on the development data
 	@$(BIN)/python -m pytest -q -m slow || test $$? -eq 5  # 5: there is none
 
-test-vllm: $(VENV)/.installed $(VLLM_VENV)/.installed  ## Run the tests of model servers against vLLM on this CPU too, in a .venv-vllm
-	@LABELMILL_VLLM_PYTHON=$(abspath $(VLLM_VENV)/bin/python) $(BIN)/python -m pytest -q tests/real_servers
+test-vllm: $(VENV)/.installed $(VLLM_VENV)/.installed  ## Run the tests that need vLLM, on this CPU, in a .venv-vllm
+	@LABELMILL_VLLM_PYTHON=$(abspath $(VLLM_VENV)/bin/python) $(BIN)/python -m pytest -q -m vllm tests/real_servers
 
 test-formats: $(VENV)/.installed $(FORMATS_VENV)/.installed  ## Have Snorkel, cleanlab, datasets … load what is exported, in a .venv-formats
 	@LABELMILL_FORMATS_PYTHON=$(abspath $(FORMATS_VENV)/bin/python) $(BIN)/python -m pytest -q tests/formats/test_format_libraries.py

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from labelmill.taxonomy import Taxonomy
 from scripted import served, write_jsonl
 from scripted_writer import ScriptedWriter
 
@@ -51,7 +52,7 @@ def test_from_gold_to_the_next_version(cli, loaves, gold, tmp_path):
         done = cli("taxonomy", "describe", loaves, "--gold", gold, "--lm", f"writer@{url}", "--out", drafts)
     assert done.code == 0, done.err
     assert "drafts for 2 of 3 labels" in done.out
-    assert "1 labels have no documents" in done.err
+    assert "1 label without documents" in done.err
     assert [(row["id"], row["field"]) for row in rows(drafts)] == [
         ("rye", "description"),
         ("rye", "includes"),
@@ -93,7 +94,10 @@ def test_without_a_model_words_and_phrases_come_out_of_the_documents(cli, loaves
     assert (draft["id"], draft["source"]) == ("rye", "words")
     assert "dense" in draft["text"]
     options = "--phrases", 2, "--embedder", "wordllama", "--out", phrases
-    assert cli("taxonomy", "describe", loaves, "--gold", gold, *options).code == 0
+    made = cli("taxonomy", "describe", loaves, "--gold", gold, *options)
+    assert made.code == 0
+    assert "wrote of 2 of 2 labels" in made.err
+    assert "tokens" not in made.err
     assert [(row["id"], len(row["phrases"]), len(row["documents"])) for row in rows(phrases)] == [
         ("rye", 2, 4),
         ("stick", 2, 4),
@@ -127,12 +131,48 @@ def test_phrases_are_searched_by_label_and_weighed_by_tune(label, cli, recipes, 
     assert label(recipes, *tuned, "--usages", hand).code == 0
 
 
+def test_a_run_of_other_labels_is_told(cli, label, runs, tags, recipes, tmp_path):
+    """How many are gone, changed and new; a run of these very labels is used without a word."""
+    out, describe = tmp_path / "d.jsonl", ("taxonomy", "describe", "--run", runs, "--out", tmp_path / "d.jsonl")
+    assert "another version" not in cli(*describe, tags).err
+    labels = list(Taxonomy.read(tags))
+    others = [{"id": each.id, "name": each.name, "aliases": each.aliases} for each in labels[2:]]
+    other = write_jsonl(tmp_path / "other.jsonl", [*others, {"id": "new", "name": "brand new"}])
+    shown = cli(*describe, other, "--replace")
+    assert out.exists()
+    assert "was labelled with another version or part of the taxonomy: 2 of its labels are not in this one" in shown.err
+    assert "1 of this one it did not know." in shown.err
+
+
+@pytest.mark.parametrize("model", [True, False])
+def test_an_interrupted_command_says_what_is_kept(cli, loaves, gold, tmp_path, monkeypatch, model):
+    """Answers of a model are in the journal; without one there is none."""
+
+    def interrupted(*_args, **_settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("labelmill.pipelines.describing.describe", interrupted)
+    given = ["--lm", "writer@http://127.0.0.1:9/v1"] if model else []
+    shown = cli("taxonomy", "describe", loaves, "--gold", gold, "--out", tmp_path / "d.jsonl", *given)
+    assert shown.code == 130
+    assert ("in the journal" in shown.err) is model
+    assert "Interrupted: " in shown.err
+
+
+def test_gold_outside_the_taxonomy_is_told_in_one_sentence(cli, loaves, gold, tmp_path):
+    gold.write_text(gold.read_text() + '{"id": "x", "text": "A thing.", "labels": ["unheard of"]}\n')
+    shown = cli("taxonomy", "describe", loaves, "--gold", gold, "--out", tmp_path / "d.jsonl")
+    (note,) = [line for line in shown.err.splitlines() if line.startswith("Note: ")]
+    assert note.startswith("Note: 1 gold label is not in the taxonomy, for example 'unheard of': ")
+    assert note.endswith("by name.")
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         ((), "Give --gold DOCS or --run RUNS.duckdb"),
         (("--gold", "{gold}", "--run", "r.duckdb"), "Give one of them"),
-        (("--gold", "{gold}", "--out", "{loaves}"), "this is the taxonomy itself"),
+        (("--gold", "{gold}", "--out", "{loaves}"), "this file is read, and stays as it is"),
         (("--gold", "{gold}", "--out", "{gold}"), "say --replace"),
         (("--accept", "{gold}"), "no 'taxonomy'"),
         (("--accept", "{folder}/none.jsonl"), "cannot be read"),

@@ -34,6 +34,7 @@ def test_a_taxonomy_is_made_checked_and_evaluated(cli, generate, topics, tmp_pat
     assert made.code == 0, made.err
     assert "Wrote" in made.err
     assert "Next: labelmill taxonomy eval" in made.err
+    assert "chosen" not in made.err
     out = tmp_path / "labels.jsonl"
     checked = cli("taxonomy", "check", out)
     assert checked.code == 0
@@ -43,9 +44,37 @@ def test_a_taxonomy_is_made_checked_and_evaluated(cli, generate, topics, tmp_pat
     for column in ("labels used", "coverage", "NMI", "ARI", "purity", "accuracy"):
         assert column in found.out
     assert "k-means on these documents" in found.out
+    assert "% of the labels without narrower ones" in found.out
     as_json = json.loads(cli("taxonomy", "eval", out, topics, "--embedder", "wordllama", "--json").out)
     assert as_json["documents"] == 48
     assert as_json["ways"][0]["agreement"]["nmi"] > 0.9
+
+
+@pytest.mark.parametrize("options", [(), ("--lm", "embedded")])
+def test_an_interrupted_evaluation_says_what_to_do(cli, topics, tmp_path, monkeypatch, options):
+    """What a model answered is kept; without one there is nothing to keep."""
+
+    def interrupted(*_args, **_settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("labelmill.pipelines.generating.evaluating.evaluate_taxonomy", interrupted)
+    monkeypatch.setattr("labelmill.cli.taxonomy.evaluation.fetch_models", lambda *_: None)
+    (tmp_path / "t.txt").write_text("bread\nsoup\n")
+    shown = cli("taxonomy", "eval", tmp_path / "t.txt", topics, *options)
+    assert (shown.code, shown.out) == (130, "")
+    kept = "every answer so far is kept. " if options else "nothing is kept. "
+    assert shown.err.startswith(f"Interrupted: {kept}Run the same command again")
+
+
+def test_gold_that_is_in_no_document_is_told(cli, topics, tmp_path):
+    """Rather than columns that are empty without a word; for a program too."""
+    (tmp_path / "t.txt").write_text("bread\nsoup\n")
+    evaluate = "taxonomy", "eval", tmp_path / "t.txt", topics, "--embedder", "wordllama"
+    said = "no document has a label in the field 'nope': no agreement is measured"
+    shown = cli(*evaluate, "--gold-field", "nope")
+    assert f"Note: {said}.\n" in shown.err
+    assert said in json.loads(cli(*evaluate, "--gold-field", "nope", "--json").out)["notes"]
+    assert "no document has a label" not in cli(*evaluate).err
 
 
 def test_a_model_behind_a_server_makes_and_judges(cli, generate, topics, tmp_path):
@@ -77,7 +106,7 @@ def test_documents_that_cannot_be_read_end_with_3(generate, tmp_path):
     rows = [*topic_rows(), {"id": "empty", "text": ""}]
     made = generate(docs=write_jsonl(tmp_path / "some.jsonl", rows))
     assert made.code == 3
-    assert "1 documents could not be read or summarised" in made.err
+    assert "1 document could not be read or summarised" in made.err
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,10 @@ def test_what_is_detected_can_be_taken(cli, versions):
 def test_what_is_detected_can_be_written_and_given_back(cli, versions, tmp_path):
     """The map says the same as taking it does."""
     first = cli("taxonomy", "diff", *versions, "--write-map", tmp_path / "map.csv")
+    again = cli("taxonomy", "diff", *versions, "--write-map", tmp_path / "map.csv")
+    assert (again.code, "say --replace" in again.err) == (1, True)
+    own = cli("taxonomy", "diff", *versions, "--write-map", versions[1], "--replace")
+    assert (own.code, "stays as it is" in own.err) == (1, True)
     assert first.code == 0
     assert "Wrote 1 that were detected" in first.err
     by_map = json.loads(cli("taxonomy", "diff", *versions, "--map", tmp_path / "map.csv", "--json").out)
@@ -98,11 +102,18 @@ def test_gold_is_carried_over(cli, versions, gold, tmp_path):
     assert "1 merged into one that was there" in shown.out
     labels = [json.loads(line)["labels"] for line in out.read_text().splitlines()]
     assert labels == [["pasta", "bread and rolls"], ["2"], ["pasta"]]
-    shown = cli("taxonomy", "migrate", *versions, gold, "--out", out)
-    assert "Note: 1 labels that seem gone" in shown.err
+    for target, says in ((out, "say --replace"), (gold, "stays as it is"), (versions[1], "stays as it is")):
+        before = target.read_bytes()
+        refused = cli(
+            "taxonomy", "migrate", *versions, gold, "--out", target, *(["--replace"] if target != out else [])
+        )
+        assert (refused.code, target.read_bytes()) == (1, before)
+        assert says in refused.err
+    shown = cli("taxonomy", "migrate", *versions, gold, "--out", out, "--replace")
+    assert "Note: 1 label seeming gone" in shown.err
     assert f"noodles: 2 times, first in {gold}:1" in shown.out
-    assert "1 documents have no label left" in shown.out
-    plain = json.loads(cli("taxonomy", "migrate", *versions, gold, "--out", out, "--json").out)
+    assert "1 document without any label left" in shown.out
+    plain = json.loads(cli("taxonomy", "migrate", *versions, gold, "--out", out, "--replace", "--json").out)
     assert (plain["emptied"], [each["text"] for each in plain["removed"]]) == (1, ["noodles", "3"])
 
 
@@ -131,6 +142,29 @@ def test_a_run_is_carried_over(cli, label, versions, gold, tmp_path):
     assert (tmp_path / "after.csv").read_text() == before[1]
     assert "migrated" in cli("status", runs).out
     assert cli("report", runs, "--gold", out, "--out", tmp_path / "report.html").code == 0
+
+
+def test_rows_that_cannot_be_read_end_with_3(cli, versions, gold, tmp_path):
+    """They are copied and told, for a person and a program."""
+    gold.write_text(gold.read_text() + "{\n")
+    for options in ([], ["--json"]):
+        shown = cli("taxonomy", "migrate", *versions, gold, "--out", tmp_path / "out.jsonl", "--replace", *options)
+        assert shown.code == 3
+    assert json.loads(shown.out)["unreadable"] == 1
+    assert (tmp_path / "out.jsonl").read_text().endswith("{\n")
+
+
+def test_a_program_is_told_by_name_what_became_of_predictions(cli, label, versions, gold, tmp_path):
+    """How many were dropped, of which label, and how many became one with another."""
+    runs = tmp_path / "runs.duckdb"
+    assert label(gold, "--taxonomy", versions[0], "--run", "old", "--candidates", 4, "--top-k", 4).code == 0
+    dropped = json.loads(cli("taxonomy", "migrate", *versions, runs, "--run", "old", "--as", "a", "--json").out)
+    assert dropped["removed"] == {"3": {"predictions": 3, "selected": 3}}
+    assert (dropped["predictions"], dropped["merged"]) == (9, 0)
+    merged = "migrate", *versions, runs, "--run", "old", "--accept-detected"
+    told = json.loads(cli("taxonomy", *merged, "--as", "b", "--json").out)
+    assert (told["removed"], told["predictions"], told["merged"]) == ({}, 9, 3)
+    assert "; 3 merged into one that was there" in cli("taxonomy", *merged, "--as", "b").out
 
 
 @pytest.mark.parametrize(

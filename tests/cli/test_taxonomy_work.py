@@ -101,11 +101,13 @@ def test_labelling_under_a_branch_and_seeing_it_from_higher_up(label, cli, food,
     assert cli("export", runs, "--to", out, "--depth", 1, "--taxonomy", food).code == 0
     tops = [json.loads(line) for line in out.read_text().splitlines()]
     assert {row["label"] for row in tops} == {"f", "c"}
-    above = json.loads(cli("eval", runs, "--gold", docs, "--depth", 1, "--json").out)
+    whole = "--taxonomy", food
+    above = json.loads(cli("eval", runs, "--gold", docs, "--depth", 1, *whole, "--json").out)
     assert above["metrics"]["micro_f1"]["value"] == 1.0
-    assert cli("eval", runs, "--gold", docs, "--ancestors").code == 0
-    for options in (["--depth", 1, "--ledger"], ["--taxonomy", food]):
+    assert cli("eval", runs, "--gold", docs, "--ancestors", *whole).code == 0
+    for options in (["--depth", 1, "--ledger"], whole):
         assert cli("eval", runs, "--gold", docs, *options).code == 1
+    assert "parents that the run left out" in cli("eval", runs, "--gold", docs, "--depth", 1).err
 
 
 def test_a_dry_run_and_a_plan_take_a_branch(label, cli, food, tmp_path):
@@ -145,29 +147,76 @@ def test_gaps_are_proposed_edited_and_accepted(cli, knives, food, tmp_path):
     assert not new.exists()
     knives_row = next(row for row in rows if "knives" in row["name"])
     write_jsonl(
-        out, [knives_row | {"accept": True, "name": "knife sharpening", "kind": "new", "label": "", "parents": ["c"]}]
+        out,
+        [
+            knives_row
+            | {"accept": True, "name": "knife sharpening", "id": "k-9", "kind": "new", "label": "", "parents": ["c"]}
+        ],
     )
     done = cli("taxonomy", "gaps", runs, "--taxonomy", food, "--accept", out, "--new-taxonomy", new)
     assert done.code == 0, done.err
     taxonomy = Taxonomy.read(new)
     added = taxonomy[taxonomy.resolve("knife sharpening")]
-    assert added.parents == ("c",)
+    assert (added.id, added.parents) == ("k-9", ("c",))
     assert knives_row["name"] in added.aliases
     assert len(taxonomy) == 7
     assert cli("taxonomy", "check", new).code == 0
 
 
-def test_accepting_all_at_once(cli, knives, tmp_path):
-    """Of the run's own labels, with a note on what they lack; JSON for programs."""
+def test_what_a_person_may_have_edited_is_not_written_over(cli, knives, food, tmp_path):
+    """Not unless it is said, and what is read is never; before anything is looked for."""
+    runs, docs = knives
+    reviewed = tmp_path / "proposals.jsonl"
+    reviewed.write_text("mine", "utf-8")
+    command = "taxonomy", "gaps", runs, "--docs", docs, "--taxonomy", food
+    refused = cli(*command, "--out", reviewed)
+    assert (refused.code, reviewed.read_text("utf-8")) == (1, "mine")
+    assert "say --replace" in refused.err
+    before = food.read_bytes()
+    for target in (food, docs, runs):
+        failed = cli(*command, "--accept-all", "--new-taxonomy", target, "--replace")
+        assert failed.code == 1
+    assert food.read_bytes() == before
+    assert cli(*command, "--out", reviewed, "--replace").code == 0
+    assert json.loads(reviewed.read_text("utf-8").splitlines()[0])["kind"]
+
+
+def test_accepting_all_at_once(cli, knives, food, tmp_path):
+    """Of the whole file, with the fields of its labels; JSON for programs."""
     runs, docs = knives
     new = tmp_path / "next.jsonl.gz"
-    done = cli("taxonomy", "gaps", runs, "--docs", docs, "--accept-all", "--new-taxonomy", new, "--json")
+    command = "taxonomy", "gaps", runs, "--docs", docs, "--accept-all", "--new-taxonomy", new
+    assert "Give the taxonomy's file with --taxonomy" in cli(*command).err
+    done = cli(*command, "--taxonomy", food, "--json")
     assert done.code == 0, done.err
     found = json.loads(done.out)
     assert found["proposals"]
     assert found["far"] <= found["looked_at"] <= found["phrases"]
     assert cli("taxonomy", "check", new).code == 0
     assert len(Taxonomy.read(new)) > 3
+
+
+def test_interrupted_gaps_say_what_to_do(cli, knives, monkeypatch):
+    def interrupted(*_args, **_settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("labelmill.pipelines.gaps.gaps_of_run", interrupted)
+    shown = cli("taxonomy", "gaps", knives[0], "--docs", knives[1])
+    assert (shown.code, shown.out) == (130, "")
+    assert "Interrupted: nothing is written. Run the same command again" in shown.err
+
+
+def test_parents_that_no_model_is_shown_are_told(label, food, tmp_path):
+    """A setting without effect is a note."""
+    docs = write_jsonl(tmp_path / "one.jsonl", [{"id": "a", "text": "A rye bread."}])
+    shared = "--taxonomy", food, "--candidates", 2, "--top-k", 2, "--dry-run"
+    assert "Note: showing parents has no effect" in label(docs, *shared, "--show-parents", 2).err
+    assert "has no effect" not in label(docs, *shared, "--show-parents", 0).err
+
+
+def test_a_check_counts_in_words(cli, tmp_path):
+    one = write_jsonl(tmp_path / "one.jsonl", [{"name": "x", "parents": ["gone"]}])
+    assert cli("taxonomy", "check", one).out.endswith(": 1 label, 0 errors, 1 warning\n")
 
 
 @pytest.mark.parametrize(
@@ -178,13 +227,16 @@ def test_accepting_all_at_once(cli, knives, tmp_path):
         (["--accept", "p", "--accept-all", "--new-taxonomy", "x.jsonl"], "Give one of them"),
         (["--accept-all", "--new-taxonomy", "x.csv"], "written as JSONL"),
         (["--out", "no/such/p.jsonl"], "no such folder"),
-        (["--accept", "absent.jsonl", "--new-taxonomy", "x.jsonl"], "the proposals cannot be read"),
+        (["--accept", "absent.jsonl", "--new-taxonomy", "x.jsonl"], "Give the taxonomy's file"),
+        (["--out", "p.csv"], "p.csv: proposals are written as JSONL. Name it .jsonl."),
+        (["--docs", "wrong.jsonl"], "wrong.jsonl: none of these documents can be read and is in the run (1 documents"),
         ([], "no language model proposed phrases"),
         (["--under", "food"], "Give it with --taxonomy"),
     ],
 )
 def test_gaps_asked_for_wrongly_are_one_line(cli, knives, monkeypatch, tmp_path, options, says):
     monkeypatch.chdir(tmp_path)
+    write_jsonl(tmp_path / "wrong.jsonl", [{"id": "elsewhere", "text": "Sharpen kitchen knives."}])
     failed = cli("taxonomy", "gaps", knives[0], *options)
     assert failed.code == 1
     assert says in failed.err

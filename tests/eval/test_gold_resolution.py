@@ -42,6 +42,7 @@ def test_unresolved_labels_stay_in_the_gold_set_and_are_reported(taxonomy):
         ("glaze", 1, "b"),
     ]
     assert all(label.message for label in resolved.unresolved)
+    assert not resolved.summary.endswith(".")
     assert resolved.summary.startswith("2 gold labels are not in the taxonomy and count as missed, for example 'whisk'")
 
 

@@ -102,3 +102,13 @@ def test_a_vector_alone_is_not_moved():
     """It has no neighbours."""
     alone = unit(np.ones((1, 4), np.float32))
     assert (smooth(alone) == alone).all()
+
+
+def test_exactly_makes_up_for_clusters_that_are_too_small():
+    """Of forty rows there may be twenty clusters of two at most; where more are wanted, they do not fall into one."""
+    rows = np.random.default_rng(1).normal(size=(40, 8)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    found = {most: cluster(rows, most, exactly=True) for most in (6, 12, 20, 40, 100)}
+    assert all(np.bincount(each.of).min() >= 2 for each in found.values())
+    assert len(found[6]) == 6
+    assert all(10 <= len(found[most]) <= 20 for most in (12, 20, 40, 100))

@@ -15,6 +15,8 @@ from labelmill.pipelines.budget import Budget
 from labelmill.pipelines.describing import LabelledDocuments, describe, phrase
 from labelmill.pipelines.describing.telling import Telling
 from labelmill.records import Label
+from labelmill.store import Store
+from labelmill.store.migration import migrate_run
 from labelmill.taxonomy import check, write_jsonl
 from labelmill.taxonomy.drafts import accept, read_drafts, write_drafts
 from labelmill.taxonomy.usages import Usages, document_key, write_usages
@@ -286,6 +288,11 @@ def test_the_documents_of_a_run_are_those_that_it_labelled(make_labeler, names, 
     fewer = LabelledDocuments.of_run(out, "r", names)
     assert len(fewer.documents) == 7
     assert "1 documents of the run are not there" in fewer.notes[0]
+    same = {label.id: (label.id,) for label in names}
+    for before, after in (("r", "m"), ("m", "n")):
+        with Store(out, write=True) as store:
+            migrate_run(store, before, names, same, name=after, source="", version="")
+    assert LabelledDocuments.of_run(out, "n", names) == fewer
     corpus.unlink()
     with pytest.raises(InputError, match="--docs"):
         LabelledDocuments.of_run(out, "r", names)

@@ -254,10 +254,20 @@ def test_proposals_are_read_as_they_were_written(tmp_path):
         ("{", r"p\.jsonl:2: this is no JSON"),
         (
             '{"kind": "old", "name": "x"}',
-            r"p\.jsonl:2: kind: input should be 'new', 'alias' or 'split'\. Mend or delete",
+            r"p\.jsonl:2: 'kind' must be new, alias or split\. Mend or delete",
         ),
-        ('{"kind": "new", "name": "x", "acept": true}', r"p\.jsonl:2: acept: extra inputs"),
-        ("[]", r"p\.jsonl:2: "),
+        ('{"kind": "new", "name": "x", "acept": true}', r"p\.jsonl:2: a proposal has no 'acept'\. Mend"),
+        ("[]", r"p\.jsonl:2: a line must be an object, as gaps writes it\. Mend"),
+        ('{"name": "x"}', r"there is no 'kind', which a proposal needs\. Mend"),
+        ('{"kind": "new", "name": 5}', r"'name' must be a text\. Mend"),
+        ('{"kind": "new", "name": "x", "accept": "yes"}', r"'accept' must be true or false\. Mend"),
+        ('{"kind": "new", "name": "x", "accept": 1}', r"'accept' must be true or false\. Mend"),
+        ('{"kind": "new", "name": "x", "phrases": "y"}', r"'phrases' must be a list of texts\. Mend"),
+        ('{"kind": "new", "name": "x", "parents": [1]}', r"'parents\[0\]' must be a text\. Mend"),
+        ('{"kind": "new", "name": "x", "documents": -1}', r"'documents' must be 0 or more\. Mend"),
+        ('{"kind": "new", "name": "x", "parts": {}}', r"'parts' must be a list of objects\. Mend"),
+        ('{"kind": "split", "name": "x", "parts": [{}]}', r"there is no 'parts\[0\]\.name', which a proposal needs"),
+        ('{"kind": "split", "name": "x", "parts": ["y"]}', r"'parts\[0\]' must be an object, as gaps writes it\. Mend"),
     ],
 )
 def test_a_line_that_is_no_proposal_is_told(tmp_path, line, says):

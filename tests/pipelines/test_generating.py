@@ -17,6 +17,7 @@ from labelmill.pipelines.generating.drafting import Drafting
 from labelmill.pipelines.generating.drafts import Draft
 from labelmill.pipelines.generating.evaluating import BY_LABELLING, BY_SUPPORT, evaluate_taxonomy
 from labelmill.pipelines.generating.modules import Ask
+from labelmill.pipelines.generating.names import narrower_first, same_name
 from labelmill.pipelines.generating.tree import allot, walk
 from labelmill.prompts.card import TaskCard
 from labelmill.prompts.generating import propose_signature
@@ -354,3 +355,26 @@ def test_labels_are_merged_and_dropped_in_one_answer():
     assert [each.name for each in drafting.drafts] == ["oak", "yew", "bread"]
     merged = [(each.labels, each.into) for each in drafting.decisions if each.kind == "merged"]
     assert merged == [(("loaf",), "bread"), (("rye",), "bread")]
+
+
+def test_fewer_labels_than_were_wanted_exactly_are_told(make):
+    """48 documents give 24 labels of two at most, and some are alike."""
+    made = make(most=40, exactly=True)
+    assert 8 < made.narrowest < 40
+    assert f"40 labels were wanted, and the documents give {made.narrowest}" in made.notes[-1]
+    assert make(exactly=True).notes == []
+
+
+def test_names_are_made_of_terms_and_no_two_of_the_same(tmp_path):
+    """Whatever their order; a document is quoted only where terms do not tell, and broader labels' terms come last."""
+    pairs = [("bread", "rye"), ("bread", "oat"), ("timber", "oak"), ("timber", "elm")]
+    texts = [f"{ware} {kind} {ware} {kind} and {ware} lot{n}" for ware, kind in pairs for n in range(12)]
+    docs = write_jsonl(tmp_path / "wares.jsonl", [{"id": f"w{n}", "text": text} for n, text in enumerate(texts)])
+    made = generate(
+        [docs], tmp_path / "w.jsonl", use_case="sort", most=4, depth=2, exactly=True, embedder=HashedGrams()
+    )
+    names = [group.draft.name for group, _ in walk(made.groups)]
+    assert len(set(map(same_name, names))) == len(names) == 6
+    assert not any("lot" in name for name in names)
+    assert same_name("Bread, rye") == same_name("rye, bread") != same_name("rye bread, oat")
+    assert narrower_first(["bread", "rye", "loaf"], ["food", "bread, oven"]) == ["rye", "loaf", "bread"]

@@ -102,6 +102,13 @@ def test_a_run_whose_labels_have_no_parents_asks_for_the_whole_taxonomy():
         Rollup(1, taxonomy=Taxonomy.from_names(["food"])).over(ITEMS)
 
 
+def test_a_run_that_has_some_of_the_labels_above_asks_for_the_whole_taxonomy():
+    """What it lacks would pass for a top."""
+    with pytest.raises(InputError, match=r"1 of the run's 2 labels have parents that the run left out.*--taxonomy"):
+        Rollup(1).over(Taxonomy((FOOD[1], FOOD[2])))
+    assert Rollup(1, taxonomy=FOOD).over(Taxonomy((FOOD[1], FOOD[2]))).rows[1][1] == "food"
+
+
 def test_labels_that_the_file_lacks_stay():
     """A newer file may have lost a label of the run."""
     upwards = Rollup(1, taxonomy=Taxonomy(FOOD.labels[:4])).over(ITEMS)

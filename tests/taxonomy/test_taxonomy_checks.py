@@ -81,6 +81,34 @@ def test_a_cycle_is_printed(tmp_path):
     assert problem.line == 2
 
 
+def test_a_repeated_id_is_no_cycle(tmp_path):
+    """A child that was given its parent's id by mistake does not lead back to itself; the mistake is told."""
+    rows = {"id": "a", "name": "bread"}, {"id": "a", "name": "rye", "parents": ["a"]}
+    assert found(tmp_path, *rows) == [("error", "duplicate-id", 2)]
+
+
+@pytest.mark.parametrize("form", ["http://topics.example/topic/{}", "topic#{}", "t{}", "x:{}/"])
+def test_parents_of_another_form_than_the_ids_are_one_doubt(tmp_path, form):
+    """One line for all, with an example; the labels that they mean are not called outside the hierarchy."""
+    rows = [{"id": "topic:00", "name": "top"}, {"id": "topic:99", "name": "lost"}]
+    rows += [{"id": f"topic:{n:02}", "name": f"n{n}", "parents": [form.format(f"{n - 1:02}")]} for n in range(1, 13)]
+    rows += [{"id": "topic:50", "name": "odd", "parents": ["gone"]}]
+    assert found(tmp_path, *rows) == [
+        ("warning", "other-form", 3),
+        ("warning", "orphan", 15),
+        ("warning", "no-parents", 2),
+    ]
+    (problem,) = [each for each in check(tmp_path / "t.jsonl").problems if each.code == "other-form"]
+    assert problem.message.startswith("12 parents are ids of no label")
+    assert f"{form.format('00')!r} of 'topic:01' as 'topic:00' does" in problem.message
+
+
+def test_parents_that_could_be_several_ids_are_orphans(tmp_path):
+    """What ends alike is not guessed at."""
+    rows = [{"id": f"{kind}:1", "name": kind, "parents": ["http://x.example/1"]} for kind in "ab"]
+    assert [code for _, code, _ in found(tmp_path, *rows)] == ["orphan", "orphan"]
+
+
 def test_a_cycle_is_told_once():
     """A label below a cycle does not tell it again."""
     assert list(cycles({"a": ["b"], "b": ["a"], "c": ["a"], "d": ["c", "b"]})) == [["a", "b"]]

@@ -289,3 +289,18 @@ def test_the_way_back_is_the_way_there(old, new):
     assert ids(there.added) == ids(back.removed)
     for kind in ("renamed", "redescribed", "realiased", "moved"):
         assert {pair.new.id for pair in getattr(there, kind)} == {pair.new.id for pair in getattr(back, kind)}
+
+
+def test_a_word_in_common_is_no_likeness():
+    """Sisters of a branch share a word; so are a facet's label and another facet's label of the same name."""
+    old = taxonomy("Pike Development", "industry", Label("a::docs", "Documentation"), Label("b::docs", "Documentation"))
+    new = taxonomy("Rust Development", "book industry", Label("b::docs", "Documentation"))
+    assert taken(detect(old, new)) == {}
+
+
+def test_an_id_that_is_given_to_another_label_is_seen_where_its_name_is_an_alias_elsewhere():
+    old = taxonomy(Label("f", "Ferries"), Label("c", "Canoes"))
+    new = taxonomy(Label("f", "Kites"), Label("c", "Canoes"), Label("w", "Watercraft", ("Ferries",)))
+    assert taken(detect(old, new)) == {"f": ("w",)}
+    renamed = taxonomy(Label("f", "Ferry lines", ("Ferries",)), Label("c", "Canoes"))
+    assert taken(detect(old, renamed)) == {}

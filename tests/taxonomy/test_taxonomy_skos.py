@@ -161,6 +161,17 @@ except MissingExtraError as error:
     assert "pip install 'labelmill[skos]'" in done.stdout
 
 
+def test_names_of_another_language_are_one_doubt(turtle):
+    """Counted in one line with its first label; a region's name is of the language."""
+    (problem,) = check(turtle).problems
+    assert (problem.severity, problem.code) == ("warning", "other-language")
+    assert problem.message == "1 label has no name in the language 'en' and one of another in its place (1 de)"
+    assert RYE in problem.remedy
+    german = [problem.message for problem in check(turtle, language="de").problems]
+    assert german == ["1 label has no name in the language 'de' and one of another in its place (1 en-gb)"]
+    assert not check(turtle, under=[ROLL]).problems
+
+
 def test_languages_come_in_any_order(tmp_path):
     """Aliases before the name, and a region's name before the language's own, give what the usual order gives."""
     triples = [

@@ -52,6 +52,11 @@ def put_table(table: Table) -> None:
     put(shown.get().rstrip("\n"))
 
 
+def counted(count: int, what: str) -> str:
+    """Write ``1 label`` or ``2 labels``."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def duration(seconds: float | None) -> str:
     """Write seconds as ``1:02:03``; ``-:--`` for unknown."""
     if seconds is None:

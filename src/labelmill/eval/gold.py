@@ -49,11 +49,23 @@ class ResolvedGold:
     @property
     def summary(self) -> str:
         """One line on what is unresolved, for a warning; empty where all is well."""
+        return self._said(" and counts as missed", " and count as missed")
+
+    @property
+    def outside(self) -> str:
+        """The same, where nothing is measured: what is not in the taxonomy."""
+        return self._said("", "")
+
+    def _said(self, of_one: str, of_several: str) -> str:
         if not self.unresolved:
             return ""
         count, worst = len(self.unresolved), self.unresolved[0]
-        labels = "1 gold label is" if count == 1 else f"{count} gold labels are"
-        return f"{labels} not in the taxonomy and count as missed, for example {worst.text!r}: {worst.message}"
+        labels = (
+            f"1 gold label is not in the taxonomy{of_one}"
+            if count == 1
+            else f"{count} gold labels are not in the taxonomy{of_several}"
+        )
+        return f"{labels}, for example {worst.text!r}: {worst.message.rstrip('.')}"
 
 
 def resolve_gold(documents: Iterable[tuple[str, Sequence[str] | None]], taxonomy: Taxonomy) -> ResolvedGold:

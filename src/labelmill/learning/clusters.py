@@ -7,6 +7,7 @@ by the silhouette, and where k-means is to begin. Nothing is drawn but the rows 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,9 @@ _ROWS_AT_ONCE = 1024
 _ITERATIONS = 100
 _COUNTS = 48
 """Numbers of clusters that are tried at most."""
+
+_MORE = 16
+"""Clusters more that are tried where a number of them is wanted, and some turn out too small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ def cluster(vectors: Vectors, most: int, *, exactly: bool = False, smallest: int
     Args:
         vectors: Rows of length 1, shape (n, d), n from 1.
         most: How many clusters there may be.
-        exactly: Whether that many are wanted, where there are rows enough.
+        exactly: Whether that many are wanted; there are fewer where some would have too few rows.
         smallest: Rows that a cluster has at least; smaller ones go to the nearest other.
         seed: Of the rows that the tree is made of, where there are many.
     """
@@ -78,17 +82,32 @@ def _cluster(vectors: Vectors, most: int, *, exactly: bool, smallest: int, seed:
     most = max(1, min(most, len(np.unique(vectors[rows], axis=0))))
     tree = _tree(smoothed[rows]) if most > 1 else None
     tried: dict[int, float] = {}
+
+    def divide(count: int) -> Places:
+        found = _partition(smoothed[rows], tree, count)
+        if len(rows) < len(vectors):
+            found = k_means(smoothed, _means(smoothed[rows], found))
+        return _without_small(smoothed, found, smallest)
+
     if exactly or most == 1:
-        wanted = most
+        of = _as_many(divide, min(most, len(vectors) // smallest), most)
     else:
         for count in _counts(most):
             tried[count] = silhouette(once[rows], _partition(smoothed[rows], tree, count))
-        wanted = choose_count(tried)
-    found = _partition(smoothed[rows], tree, wanted)
-    if len(rows) < len(vectors):
-        found = k_means(smoothed, _means(smoothed[rows], found))
-    of = _without_small(smoothed, found, smallest)
+        of = divide(choose_count(tried))
     return Clusters(of, unit(_means(vectors, of)), tried)
+
+
+def _as_many(divide: Callable[[int], Places], wanted: int, most: int) -> Places:
+    """Divide into as many clusters as are wanted, or nearly: where small ones were given up, begin with some more."""
+    best = divide(max(1, wanted))
+    for count in range(wanted + 1, min(most, wanted + _MORE) + 1):
+        if best.max() + 1 >= wanted:
+            break
+        of = divide(count)
+        if best.max() < of.max() < wanted:
+            best = of
+    return best
 
 
 def choose_count(tried: dict[int, float]) -> int:

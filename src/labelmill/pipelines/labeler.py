@@ -129,6 +129,10 @@ class Labeler:
             if tuned and tuned.spec.decision and (own := sorted(set(chosen) & set(_NOT_THE_PROGRAMS))):
                 said = f"{' and '.join(own)} as given here: what the program's decision promises is not shown"
                 self.notes.append(f"{said} ({tuned.spec.decision.promise})")
+            if chosen.get("shown_parents") and self.program.spec.rank == "fusion":
+                self.notes.append(
+                    "showing parents has no effect: it is for a model that ranks, and rank=fusion asks none"
+                )
             undo.pop_all()
 
     def __enter__(self) -> Self:

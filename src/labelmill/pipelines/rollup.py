@@ -53,6 +53,12 @@ class Rollup:
                 if self.taxonomy
                 else "Give it whole, with --taxonomy.",
             )
+        if self.taxonomy is None and (cut := sum(any(p not in known for p in label.parents) for label in labels)):
+            raise InputError(
+                f"{cut:,} of the run's {len(labels):,} labels have parents that the run left out, so that it does not "
+                "know what stands above them",
+                remedy="Give the whole taxonomy, with --taxonomy.",
+            )
         return Upwards(joined, np.array(places, dtype=np.int32), self.depth, self.ancestors)
 
 

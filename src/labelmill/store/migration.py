@@ -6,9 +6,10 @@ run wrote, so that a document's predictions are together in one.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import orjson
@@ -47,7 +48,7 @@ _PREDICTIONS = (
 )
 _DOCUMENTS = (
     "INSERT INTO documents BY NAME "
-    # A key of nobody's: no run takes such a document for done, nor its predictions for candidates.
+    # `migrated_key`. No run that labels takes such a document for done, nor its predictions for candidates.
     "SELECT $new AS run, document, md5($key || key) AS key, source, chunks, stages, '' AS retrieval, $batch AS batch "
     "FROM documents WHERE run = $old AND batch BETWEEN $first AND $last ORDER BY document"
 )
@@ -85,6 +86,7 @@ class MigratedRun:
         removed: For labels that are gone how many predictions were dropped, and how many of final sets.
         split: The same for labels that were split, where nobody said that all parts apply.
         emptied: Documents whose final set held labels before, and holds none now.
+        merged: Predictions that became one with another of the same document.
     """
 
     run: str
@@ -96,6 +98,20 @@ class MigratedRun:
     removed: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     split: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     emptied: int = 0
+    merged: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give plain values, the counts of a label by name."""
+        dropped = {
+            what: {label: {"predictions": count, "selected": selected} for label, (count, selected) in found.items()}
+            for what, found in (("removed", self.removed), ("split", self.split))
+        }
+        return asdict(self) | dropped
+
+
+def migrated_key(run: str, document: str) -> str:
+    """Make a document's key in a migrated run: of that run's key, and of the key that the document had before."""
+    return hashlib.md5((run + document).encode(), usedforsecurity=False).hexdigest()  # as DuckDB's md5()
 
 
 def taxonomy_of(store: Store, run: str) -> str:
@@ -146,7 +162,7 @@ def migrate_run(
         _make_room(store, name, key)
         put_taxonomy(store, taxonomy, source)
         _begin(store, name, key, taxonomy.key, orjson.loads(program) | origin, corpus, version)
-        _carry_over(store, run, name, key, used, taxonomy)
+        carried = _carry_over(store, run, name, key, used, taxonomy)
         dropped = _dropped(store, run, [label for label in targets if label not in used])
         documents, failures, predictions, selected, emptied = store.first(_DONE, {"old": run, "new": name}) or (0,) * 5
     return MigratedRun(
@@ -159,6 +175,7 @@ def migrate_run(
         removed={label: count for label, count in dropped.items() if not targets[label]},
         split={label: count for label, count in dropped.items() if targets[label]},
         emptied=emptied,
+        merged=carried - predictions,
     )
 
 
@@ -184,7 +201,8 @@ def _begin(
 
 def _carry_over(
     store: Store, old: str, new: str, key: str, used: Mapping[str, Sequence[str]], taxonomy: Taxonomy
-) -> None:
+) -> int:
+    """Write the new run's rows; give how many its predictions would be if none were of the same label as another."""
     known: Collection[str] = {label.id for label in taxonomy}
     rows = [
         {"label": label, "target": target, "turn": turn}
@@ -210,7 +228,11 @@ def _carry_over(
         connection.execute(_DOCUMENTS, given | {"key": key})
         connection.execute(_PREDICTIONS, given)
         connection.execute(_FAILURES, given | {"key": key})
+    (carried,) = store.first(
+        "SELECT count(*) FROM predictions JOIN new_targets USING (label) WHERE run = ?", [old]
+    ) or (0,)
     connection.execute("DROP TABLE new_targets")
+    return int(carried)
 
 
 def _dropped(store: Store, run: str, labels: Sequence[str]) -> dict[str, tuple[int, int]]:

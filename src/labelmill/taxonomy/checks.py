@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ from labelmill.taxonomy.readers import read_entries
 
 _LONG_NAME = 200  # characters; such a name is mostly a description in the wrong column
 _MOST_OTHERS = 3
+_NEARLY_ALL = 0.9
+_OTHER_FORM = "other-form"
+_SEPARATOR = re.compile("[/#:]")  # of the parts of a URI or a compact one
+_NUMBER = re.compile(r"\d+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,8 @@ def check(path: str | Path, *, under: Sequence[str] = (), language: str = "en") 
         ids = {label.id for label in branch}
         rows = [row for row in rows if row.label.id in ids]
         lines = {row.line for row in rows}
-        warnings = [problem for problem in warnings if problem.line in lines]
+        warnings = [problem for problem in warnings if problem.line in lines or problem.code == _OTHER_FORM]
+    warnings += _other_languages(rows, language)
     return CheckReport(str(path), len(rows), (*errors, *warnings))
 
 
@@ -109,8 +115,9 @@ def doubts(rows: Sequence[Row]) -> Iterator[Problem]:
     yield from _same_names(rows)
     yield from _shared_aliases(rows)
     yield from _repeated_aliases(rows)
-    yield from _orphans(rows)
-    yield from _outside_the_hierarchy(rows)
+    meant = _other_forms(rows)
+    yield from _orphans(rows, meant)
+    yield from _outside_the_hierarchy(rows, meant)
     for row in rows:
         if len(row.label.name) > _LONG_NAME:
             message = f"the name {quote(row.label.name, 40)} has {len(row.label.name)} characters"
@@ -150,21 +157,70 @@ def _repeated_aliases(rows: Sequence[Row]) -> Iterator[Problem]:
             seen.add(alias)
 
 
-def _orphans(rows: Sequence[Row]) -> Iterator[Problem]:
+def _other_languages(rows: Sequence[Row], language: str) -> Iterator[Problem]:
+    foreign = [row for row in rows if row.language]
+    if not foreign:
+        return
+    counts = ", ".join(f"{count} {spoken}" for spoken, count in Counter(row.language for row in foreign).most_common())
+    named = "1 label has no name" if len(foreign) == 1 else f"{len(foreign)} labels have no name"
+    message = f"{named} in the language {quote(language)} and one of another in its place ({counts})"
+    remedy = f"Add it, or choose another --language; the first is {quote(foreign[0].label.id)}."
+    yield warning("other-language", message, foreign[0].line, remedy)
+
+
+def _other_forms(rows: Sequence[Row]) -> Mapping[str, str]:
+    """Find which ids are meant where nearly all parents are ids of no label, yet end as ids do; else nothing.
+
+    ``http://topics.example/t/01`` stands for ``topic:01``: by the last part, or by the number at the end.
+    """
     ids = {row.label.id for row in rows}
+    parents = [parent for row in rows for parent in row.label.parents]
+    strange = [parent for parent in parents if parent not in ids]
+    if not strange or len(strange) < _NEARLY_ALL * len(parents):
+        return {}
+    ends: dict[str, set[str]] = {}
+    for each in ids:
+        for end in _ends(each):
+            ends.setdefault(end, set()).add(each)
+    meant: dict[str, str] = {}
+    for parent in set(strange):
+        found = next((ends[end] for end in _ends(parent) if end in ends), set())
+        if len(found) == 1:
+            meant[parent] = next(iter(found))
+    return meant if sum(parent in meant for parent in strange) >= _NEARLY_ALL * len(strange) else {}
+
+
+def _ends(text: str) -> Iterator[str]:
+    last = _SEPARATOR.split(text.rstrip("/#:"))[-1]
+    if last:
+        yield last
+    if number := _NUMBER.search(last):
+        yield number[0]
+
+
+def _orphans(rows: Sequence[Row], meant: Mapping[str, str]) -> Iterator[Problem]:
+    ids = {row.label.id for row in rows}
+    if meant:
+        places = [(row, parent) for row in rows for parent in row.label.parents if parent in meant]
+        row, parent = places[0]
+        message = (
+            f"{len(places)} parents are ids of no label, and end as ids do: {quote(parent)} of {quote(row.label.id)} "
+            f"as {quote(meant[parent])} does"
+        )
+        yield warning(_OTHER_FORM, message, row.line, "Write parents as the ids are: there is no hierarchy else.")
     by_name = {normalise(row.label.name): row.label.id for row in rows}
     for row in rows:
         for parent in row.label.parents:
-            if parent not in ids:
-                meant = by_name.get(normalise(parent))
-                remedy = f"Write the id {quote(meant)}." if meant else "Add a label with that id, or remove the parent."
+            if parent not in ids and parent not in meant:
+                named = by_name.get(normalise(parent))
+                remedy = f"Write the id {quote(named)}." if named else "Add a label with that id, or remove the parent."
                 message = f"the parent {quote(parent)} of {quote(row.label.id)} is the id of no label"
                 yield warning("orphan", message, row.line, remedy)
 
 
-def _outside_the_hierarchy(rows: Sequence[Row]) -> Iterator[Problem]:
+def _outside_the_hierarchy(rows: Sequence[Row], meant: Mapping[str, str]) -> Iterator[Problem]:
     # A top label is no mistake, but one that is nobody's parent either, in a taxonomy that has a hierarchy, may be.
-    used = {parent for row in rows for parent in row.label.parents}
+    used = {meant.get(parent, parent) for row in rows for parent in row.label.parents}
     if 2 * sum(bool(row.label.parents) for row in rows) <= len(rows):
         return
     for row in rows:

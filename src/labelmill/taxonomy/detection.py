@@ -19,8 +19,9 @@ from labelmill.taxonomy.model import Taxonomy
 from labelmill.taxonomy.names import dice, normalise, trigrams
 from labelmill.taxonomy.problems import quote
 
-_LEAST_SIMILAR = 0.6
-"""Of the trigrams of two names; at it, one of two or three words differs."""
+_LEAST_SIMILAR = 0.7
+"""Of the trigrams of two names. Names of two words that share one ("Pike Development", "Rust Development") stay below
+it; forms of one word, or one more word, do not."""
 
 _RAREST = 5
 _MOST_POSTINGS = 60
@@ -73,6 +74,7 @@ class _Detection:
     def proposals(self) -> tuple[Proposal, ...]:
         self._take(self._vanished, self._by_name)
         self._take(self._strangers(), self._by_name)
+        self._take(self._strangers(), self._by_alias)
         self._take(self._vanished, self._by_alias)
         self._take(self._vanished, self._by_former_alias)
         self._take(self._kept, self._by_lost_alias)
@@ -127,7 +129,9 @@ class _Detection:
 
     def _by_old_alias(self, label: Label) -> Proposal | None:
         """Find the one label that has the name of one that vanished for an alias, as it had before."""
-        one = self._closest(label, [self._new[each.id] for each in self._bearers.get(normalise(label.name), ())])
+        name = normalise(label.name)
+        namesakes = [self._new[each.id] for each in self._bearers.get(name, ()) if normalise(each.name) != name]
+        one = self._closest(label, namesakes)
         return Proposal(label, (one,), f"its name is an alias of {quote(one.name)}, as before") if one else None
 
     def _by_description(self, label: Label) -> Proposal | None:

@@ -15,6 +15,7 @@ _MOST_SHOWN = 8
 def faults(rows: Sequence[Row]) -> Iterator[Problem]:
     """Find every error in labels that could be read, row by row, then cycles of parents."""
     lines: dict[str, int | None] = {}
+    parents: dict[str, Sequence[str]] = {}
     for row in rows:
         yield from _own_faults(row)
         if row.label.id in lines:
@@ -23,7 +24,7 @@ def faults(rows: Sequence[Row]) -> Iterator[Problem]:
             yield error("duplicate-id", message, row.line, "Give each label an id of its own, or merge the two.")
         else:
             lines[row.label.id] = row.line
-    parents = {row.label.id: row.label.parents for row in rows}
+            parents[row.label.id] = row.label.parents  # of a label that has the id wrongly, they would be another's
     for cycle in cycles(parents):
         yield error(
             "cycle",

@@ -31,10 +31,17 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A label and the line that it stands on; None where the format has no lines."""
+    """A label and where it comes from.
+
+    Attributes:
+        label: The label.
+        line: The line that it stands on; None where the format has no lines.
+        language: The language of its name, where that is another one than was wanted; else empty.
+    """
 
     label: Label
     line: int | None = None
+    language: str = ""
 
 
 Entry: TypeAlias = Row | Problem

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from labelmill.cli import options
-from labelmill.cli.console import put, put_json, say
+from labelmill.cli.console import counted, put, put_json, say
 from labelmill.cli.taxonomy.group import app
+from labelmill.cli.taxonomy.written import Replace, check_written
 from labelmill.errors import InputError, StoreError
 
 if TYPE_CHECKING:
+    from labelmill.pipelines.gold_migration import GoldMigration
     from labelmill.records import Label
     from labelmill.taxonomy import Proposal, Targets, Taxonomy, TaxonomyDiff
 
@@ -49,6 +51,7 @@ def show_diff(
     write_map: Annotated[
         Path | None, typer.Option("--write-map", help="Write what is detected to this file, to be corrected for --map.")
     ] = None,
+    replace: Replace = False,
     labels_where: options.Where = None,
     language: options.Language = "en",
     limit: Annotated[int, typer.Option(min=0, help="Labels of one kind of change to print at most.")] = 10,
@@ -63,6 +66,7 @@ def show_diff(
     """
     from labelmill.taxonomy import write_map as write
 
+    check_written(write_map, [old, new, map_file], replace=replace)
     before, after, targets, proposals = read_versions(old, new, map_file, labels_where, language)
     changes = compare(before, after, targets, proposals if accept_detected else ())
     if write_map:
@@ -75,7 +79,7 @@ def show_diff(
         sizes = {"old": {"path": str(old), "labels": len(before)}, "new": {"path": str(new), "labels": len(after)}}
         put_json(sizes | changes.as_dict() | {"detected": [each.as_dict() for each in open_ones]})
         return
-    put(f"{old} ({len(before):,} labels) -> {new} ({len(after):,} labels)")
+    put(f"{old} ({counted(len(before), 'label')}) -> {new} ({counted(len(after), 'label')})")
     for line in (*_counts(changes), *_details(changes, limit), *_detected(open_ones, limit)):
         put(line)
 
@@ -188,6 +192,7 @@ def migrate(
     all_parts: Annotated[
         bool, typer.Option("--all-parts", help="Take every part of a label that was split; else it is left out.")
     ] = False,
+    replace: Replace = False,
     labels_where: options.Where = None,
     language: options.Language = "en",
     labels_field: options.LabelsField = "labels",
@@ -200,11 +205,12 @@ def migrate(
 
     Example: labelmill taxonomy migrate skills-2025.csv skills-2026.csv ads.jsonl --out ads-2026.jsonl --map map.csv
     """
+    check_written(out, [old, new, map_file, file], replace=replace)
     before, after, targets, proposals = read_versions(old, new, map_file, labels_where, language)
     changes = compare(before, after, targets, proposals if accept_detected else ())
     if proposals and not accept_detected:
         say(
-            f"Note: {len(proposals):,} labels that seem gone, or changed their meaning, probably went on elsewhere: "
+            f"Note: {counted(len(proposals), 'label')} seeming gone, or of another meaning, probably went elsewhere: "
             "see labelmill taxonomy diff. Take that with --accept-detected or --map."
         )
     if _is_store(file):
@@ -241,14 +247,22 @@ def _migrate_gold(
     limit: int,
     as_json: bool,
 ) -> None:
-    from labelmill.pipelines.gold_migration import Fate, migrate_gold
+    from labelmill.pipelines.gold_migration import migrate_gold
 
     done = migrate_gold(file, out, before, after, changes.targets, all_parts=all_parts, labels_field=labels_field)
     if as_json:
         put_json({"file": str(out), **done.as_dict()})
-        return
+    else:
+        _report_gold(done, out, limit)
+    if done.unreadable:
+        raise typer.Exit(3)
+
+
+def _report_gold(done: GoldMigration, out: Path, limit: int) -> None:
+    from labelmill.pipelines.gold_migration import Fate
+
     put(
-        f"Wrote {done.documents:,} documents to {out}: {done.times(Fate.kept):,} labels as they were, "
+        f"Wrote {counted(done.documents, 'document')} to {out}: {counted(done.times(Fate.kept), 'label')} unchanged, "
         f"{done.times(Fate.changed):,} changed, {done.merged:,} merged into one that was there"
     )
     titles = {
@@ -265,9 +279,10 @@ def _migrate_gold(
         ]
         _put_list(title, len(found), lines)
     if done.emptied:
-        put(f"  {done.emptied:,} documents have no label left")
+        put(f"  {counted(done.emptied, 'document')} without any label left")
     if done.unreadable:
-        put(f"  {done.unreadable:,} rows cannot be read and were copied, the first in {done.first_unreadable}")
+        rows = counted(done.unreadable, "row")
+        put(f"  {rows} that cannot be read, copied as they were, the first in {done.first_unreadable}")
 
 
 def _migrate_run(
@@ -282,8 +297,6 @@ def _migrate_run(
     limit: int,
     as_json: bool,
 ) -> None:
-    from dataclasses import asdict
-
     from labelmill import __version__
     from labelmill.store import Store
     from labelmill.store.migration import migrate_run, taxonomy_of
@@ -308,23 +321,24 @@ def _migrate_run(
             all_parts=all_parts,
         )
     if as_json:
-        put_json(asdict(done))
+        put_json(done.as_dict())
         return
     put(
-        f"Run {done.run}, of run {done.source}: {done.documents:,} documents, {done.failures:,} failed, "
-        f"{done.predictions:,} predictions, {done.selected:,} of them in final sets"
+        f"Run {done.run}, of run {done.source}: {counted(done.documents, 'document')}, {done.failures:,} failed, "
+        f"{counted(done.predictions, 'prediction')}, {done.selected:,} of them in final sets; "
+        f"{done.merged:,} merged into one that was there"
     )
     for title, found in (
         ("removed, and left out", done.removed),
         ("split, and left out: --all-parts takes all parts", done.split),
     ):
         lines = [
-            f"{_label(before[before.position(label)])}: {times:,} predictions, {selected:,} in final sets"
+            f"{_label(before[before.position(label)])}: {counted(times, 'prediction')}, {selected:,} in final sets"
             for label, (times, selected) in list(found.items())[:limit]
         ]
         _put_list(title, len(found), lines)
     if done.emptied:
-        put(f"  {done.emptied:,} documents have no label left in their final set")
+        put(f"  {counted(done.emptied, 'document')} without any label left in the final set")
 
 
 def _became(into: Sequence[str]) -> str:
@@ -334,7 +348,7 @@ def _became(into: Sequence[str]) -> str:
 def _put_list(title: str, count: int, lines: Sequence[str]) -> None:
     if not count:
         return
-    put(f"  {title} ({count:,} labels)")
+    put(f"  {title} ({counted(count, 'label')})")
     for line in lines:
         put(f"    {line}")
     if (more := count - len(lines)) > 0:

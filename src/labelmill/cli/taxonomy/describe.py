@@ -11,10 +11,11 @@ import typer
 
 from labelmill.cli import options
 from labelmill.cli.compare import address
-from labelmill.cli.console import Progress, duration, put, put_json, say
+from labelmill.cli.console import Progress, counted, duration, put, put_json, say
 from labelmill.cli.program import fetch_models
 from labelmill.cli.taxonomy.files import File
 from labelmill.cli.taxonomy.group import app
+from labelmill.cli.taxonomy.written import Replace, check_written
 from labelmill.errors import InputError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def describe(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="With --accept: replace texts that labels have already.")
     ] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Write --out anew where it is there already.")] = False,
+    replace: Replace = False,
     labels_where: options.Where = None,
     language: options.Language = "en",
     examples_per_label: Annotated[
@@ -90,9 +91,7 @@ def describe(
     from labelmill.taxonomy import Taxonomy
 
     taxonomy = Taxonomy.read(file, language=language)
-    if out.exists() and out.samefile(file):
-        raise InputError("this is the taxonomy itself, which stays as it is", path=out, remedy="Name another --out.")
-    _check_out(out, replace=replace)
+    check_written(out, [file], replace=replace, why="what a model answered is in the journal.")
     if accept is not None:
         if gold or run or phrases is not None:
             raise InputError(
@@ -126,7 +125,11 @@ def describe(
             done = _phrases(taxonomy, known, out, shown, asking, phrases, embedder)
     except KeyboardInterrupt:
         shown.end()
-        say("Interrupted: what was answered is in the journal. Run the same command again to go on.")
+        say(
+            "Interrupted: what was answered is in the journal. Run the same command again to go on."
+            if asking["journal"]
+            else "Interrupted: nothing is written. Run the same command again; --limit reads fewer documents."
+        )
         raise typer.Exit(130) from None
     finally:
         shown.end()
@@ -148,7 +151,7 @@ def _accept(taxonomy: Taxonomy, drafts: Path, out: Path, *, overwrite: bool, as_
     if as_json:
         put_json({"out": str(out), "taken": done.taken, "kept": done.kept, "left_out": done.left_out})
         return
-    put(f"{done.taken:,} drafts accepted into {out}, which has {len(done.taxonomy):,} labels")
+    put(f"{counted(done.taken, 'draft')} accepted into {out}, which has {counted(len(done.taxonomy), 'label')}")
     if done.kept:
         say(f"{done.kept:,} were not taken: the label has such a text already. --overwrite replaces it.")
     if done.left_out:
@@ -162,18 +165,6 @@ def _check_documents(gold: list[Path] | None, run: str | None, lm: list[str] | N
     without = phrases is not None and lm and lm != ["none"]
     if not gold and not run and not without:
         raise InputError("nothing says which documents have a label", remedy="Give --gold DOCS or --run RUNS.duckdb.")
-
-
-def _check_out(out: Path, *, replace: bool) -> None:
-    """Refuse what could only fail later, or would undo somebody's work."""
-    if out.exists() and not replace:
-        raise InputError(
-            "this file is there already, and a person may have edited it",
-            path=out,
-            remedy="Name another --out, or say --replace: what a model answered is in the journal.",
-        )
-    if not out.absolute().parent.is_dir():
-        raise InputError("there is no such folder", path=out, remedy="Make it, or name another --out.")
 
 
 def _documents(
@@ -241,9 +232,11 @@ def _phrases(
 
 
 def _tell(shown: Progress, now: DescribeProgress) -> None:
+    finished = now.done + now.failed
+    asked = f"{now.tokens:,} tokens, {now.failed:,} failed, " if now.tokens or now.failed or now.reused else ""
     shown.show(
-        f"wrote of {now.done + now.failed:,} of {now.total:,} labels, {now.rate:.1f}/s, {now.tokens:,} tokens, "
-        f"{now.failed:,} failed, {duration(now.eta_seconds)} to go"
+        f"wrote of {finished:,} of {now.total:,} labels, {now.rate:.1f}/s, {asked}{duration(now.eta_seconds)} to go",
+        last=finished == now.total and not asked,  # a model's are told once more at the end
     )
 
 
@@ -270,10 +263,10 @@ def _report(done: Described | Phrased, file: Path, out: Path, *, as_json: bool) 
         what = "drafts for" if drafted else "phrases of"
         put(f"{out}: {what} {written:,} of {done.labels:,} labels")
         if done.without_documents:
-            say(f"{done.without_documents:,} labels have no documents, or too few to say anything of.")
+            say(f"{counted(done.without_documents, 'label')} without documents, or with too few to say anything of.")
         if done.not_asked:
             say(
-                f"{done.not_asked:,} labels were not asked about: the budget is spent. "
+                f"Not asked about, since the budget is spent: {counted(done.not_asked, 'label')}. "
                 "The same command with a larger one and --replace goes on."
             )
         if written and drafted:
@@ -287,5 +280,5 @@ def _report(done: Described | Phrased, file: Path, out: Path, *, as_json: bool) 
                 f"--usages {out} (with gold of other documents), which keeps them only where they help."
             )
     if done.failed:
-        say(f"{done.failed:,} labels failed; {out} has the reasons. The same command with --replace asks again.")
+        say(f"{counted(done.failed, 'label')} failed; {out} says why. The same command with --replace asks again.")
         raise typer.Exit(3)

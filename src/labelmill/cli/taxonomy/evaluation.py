@@ -63,6 +63,14 @@ def evaluate(
             seed=seed,
             on_step=lambda step: show_step(shown, step),
         )
+    except KeyboardInterrupt:
+        shown.end()
+        say(
+            "Interrupted: every answer so far is kept. Run the same command again to go on."
+            if models != ["none"]
+            else "Interrupted: nothing is kept. Run the same command again; --limit reads fewer documents."
+        )
+        raise typer.Exit(130) from None
     finally:
         shown.end()
     if as_json:
@@ -90,7 +98,7 @@ def _put(found: TaxonomyEvaluation) -> None:
     put_table(table)
     if found.several:
         put(f"{found.several:,} documents have several gold groups, and do not count for the agreement.")
-    put(f"Near-duplicates: {_percent(found.redundancy)}% of the labels")
+    put(f"Near-duplicates: {_percent(found.redundancy)}% of the labels without narrower ones")
     for first, second, cosine, what in found.redundant[:_SHOWN]:
         put(f"  {first} = {second}  ({what}, cosine {cosine:.2f})")
     if found.judged:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from labelmill.cli import options
-from labelmill.cli.console import Progress, put, put_json, say
+from labelmill.cli.console import Progress, counted, put, put_json, say
 from labelmill.cli.taxonomy.drawing import put_tree
 from labelmill.cli.taxonomy.group import app
 from labelmill.errors import InputError
@@ -41,7 +41,8 @@ def check(
     else:
         for line in report.lines(limit):
             put(line)
-        put(f"{report.path}: {report.labels:,} labels, {report.errors:,} errors, {report.warnings:,} warnings")
+        found = (report.labels, "label"), (report.errors, "error"), (report.warnings, "warning")
+        put(f"{report.path}: {', '.join(counted(count, what) for count, what in found)}")
     if report.errors:
         raise typer.Exit(1)
 

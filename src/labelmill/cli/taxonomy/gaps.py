@@ -11,6 +11,7 @@ import typer
 from labelmill.cli import options
 from labelmill.cli.console import Progress, duration, put, put_json, put_table, say
 from labelmill.cli.taxonomy.group import app
+from labelmill.cli.taxonomy.written import Replace, check_written
 from labelmill.errors import InputError
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def gaps(
         int, typer.Option("--least-documents", min=1, help="Documents that speak for a proposal at least.")
     ] = 2,
     most: Annotated[int, typer.Option("--most", min=1, help="New labels and aliases to propose at most.")] = 500,
+    replace: Replace = False,
     id_field: options.IdField = "id",
     text_field: options.TextField = "text",
     as_json: options.Json = False,
@@ -67,7 +69,11 @@ def gaps(
 
     Example: labelmill taxonomy gaps runs.duckdb --docs ads.jsonl --out proposals.jsonl
     """
-    _check(accept, new_taxonomy, out, accept_all=accept_all)
+    _check(accept, new_taxonomy, taxonomy, accept_all=accept_all)
+    if out and out.suffix not in {".jsonl", ".ndjson"}:
+        raise InputError("proposals are written as JSONL", path=out, remedy="Name it .jsonl.")
+    for path in (out, new_taxonomy):
+        check_written(path, [runs_file, taxonomy, accept, *(docs or ())], replace=replace)
     whole = _read(taxonomy, language)
     if accept:
         from labelmill.pipelines.gaps import read_proposals
@@ -77,7 +83,7 @@ def gaps(
             raise InputError(
                 "no proposal is accepted", path=accept, remedy='Write "accept": true where you agree, or --accept-all.'
             )
-        _write_next(whole or _of_run(runs_file, run), chosen, accept, new_taxonomy, as_json=as_json)
+        _write_next(whole, chosen, accept, new_taxonomy, as_json=as_json)
         return
     part = whole.under(under) if whole and under else whole
     part = part.where(labels_where) if part and labels_where else part
@@ -91,11 +97,11 @@ def gaps(
     _report(found, out, as_json=as_json)
     if accept_all:
         chosen = list(enumerate(found.proposals, 1))
-        _write_next(whole or found.taxonomy, chosen, out, new_taxonomy, as_json=as_json)
+        _write_next(whole, chosen, out, new_taxonomy, as_json=as_json)
 
 
-def _check(accept: Path | None, new_taxonomy: Path | None, out: Path | None, *, accept_all: bool) -> None:
-    """See before anything slow that the options go together and that what is written can be."""
+def _check(accept: Path | None, new_taxonomy: Path | None, taxonomy: Path | None, *, accept_all: bool) -> None:
+    """See before anything slow that the options go together."""
     if accept and accept_all:
         raise InputError("--accept and --accept-all are two ways", remedy="Give one of them.")
     if (bool(accept) or accept_all) != bool(new_taxonomy):
@@ -105,24 +111,17 @@ def _check(accept: Path | None, new_taxonomy: Path | None, out: Path | None, *, 
         )
     if new_taxonomy and new_taxonomy.name.removesuffix(".gz").rpartition(".")[2] not in {"jsonl", "ndjson"}:
         raise InputError("a taxonomy is written as JSONL", path=new_taxonomy, remedy="Name it .jsonl or .jsonl.gz.")
-    for path in (new_taxonomy, out):
-        if path and not path.absolute().parent.is_dir():
-            raise InputError("there is no such folder", path=path, remedy="Make it, or name another file.")
+    if new_taxonomy and not taxonomy:
+        raise InputError(
+            "accepting adds to a taxonomy, and a run's file has neither all of its labels nor their fields",
+            remedy="Give the taxonomy's file with --taxonomy.",
+        )
 
 
 def _read(path: Path | None, language: str) -> Taxonomy | None:
     from labelmill.taxonomy import Taxonomy
 
     return Taxonomy.read(path, language=language) if path else None
-
-
-def _of_run(runs_file: Path, run: str | None) -> Taxonomy:
-    from labelmill.store import Store
-    from labelmill.store.reader import choose_run, read_taxonomy
-
-    say("Note: fields, priors and labels that the run left out are not in its file; --taxonomy FILE keeps them.")
-    with Store(runs_file) as store:
-        return read_taxonomy(store, choose_run(store, run))
 
 
 def _find(
@@ -164,6 +163,10 @@ def _find(
             building=shown.building,
             told=_teller(shown),
         )
+    except KeyboardInterrupt:
+        shown.end()
+        say("Interrupted: nothing is written. Run the same command again to begin anew; fewer --docs take less time.")
+        raise typer.Exit(130) from None
     finally:
         shown.end()
 
@@ -202,7 +205,9 @@ def _report(found: RunGaps, out: Path | None, *, as_json: bool) -> None:
     if len(found.proposals) > _SHOWN + _SPLITS:
         say(f"The first {_SHOWN} are shown{'' if out else '; --out FILE.jsonl writes all'}.")
     if out:
-        say(f'Wrote {out}. Set "accept" to true where you agree; then: --accept {out} --new-taxonomy FILE.jsonl')
+        say(
+            f'Wrote {out}. Set "accept" to true where you agree; then: -t FILE --accept {out} --new-taxonomy NEXT.jsonl'
+        )
 
 
 def _put_proposals(proposals: Sequence[Proposal]) -> None:
@@ -227,7 +232,7 @@ def _as_dict(found: RunGaps) -> dict[str, Any]:
 
 
 def _write_next(
-    taxonomy: Taxonomy,
+    taxonomy: Taxonomy | None,
     chosen: Sequence[tuple[int, Proposal]],
     source: Path | None,
     target: Path | None,
@@ -237,6 +242,7 @@ def _write_next(
     from labelmill.pipelines.gaps import accept
     from labelmill.taxonomy import write_jsonl
 
+    assert taxonomy is not None  # `_check` has seen to both
     assert target is not None
     made = accept(taxonomy, chosen, str(source or ""))
     write_jsonl(made.taxonomy, target)

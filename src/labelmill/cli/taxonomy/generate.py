@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from labelmill.cli import options
-from labelmill.cli.console import Progress, duration, put, put_json, say
+from labelmill.cli.console import Progress, counted, duration, put, put_json, say
 from labelmill.cli.program import fetch_models
 from labelmill.cli.taxonomy.group import app
 
@@ -136,6 +136,7 @@ def _report(made: Generated, *, as_json: bool) -> None:
         if len(largest) > _SHOWN:
             put(f"        … and {len(largest) - _SHOWN:,} more")
         asked = f" {made.asked:,} questions asked, {made.reused:,} answered before," if made.asked + made.reused else ""
+        kinds.pop("chosen", None)  # how many labels: that is seen, and why is in the report
         decided = f" Decisions: {', '.join(f'{count} {kind}' for kind, count in kinds.items())}." if kinds else ""
         say(
             f"Wrote {len(made.taxonomy):,} labels of {len(made.pool):,} documents to {made.files.taxonomy};"
@@ -143,5 +144,5 @@ def _report(made: Generated, *, as_json: bool) -> None:
         )
         say(f"Next: labelmill taxonomy eval {made.files.taxonomy} DOCS, with documents held out")
     if made.failed:
-        say(f"{made.failed:,} documents could not be read or summarised.")
+        say(f"{counted(made.failed, 'document')} could not be read or summarised.")
         raise typer.Exit(3)

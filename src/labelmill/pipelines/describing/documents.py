@@ -8,13 +8,16 @@ from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
+import orjson
+
 from labelmill.corpus import Corpus
 from labelmill.errors import GoldError, InputError
 from labelmill.eval.gold import resolve_gold
 from labelmill.pipelines.todo import document_key
-from labelmill.records import Document
+from labelmill.records import Document, Label
 from labelmill.store import Store
-from labelmill.store.reader import choose_run
+from labelmill.store.migration import MIGRATED, migrated_key
+from labelmill.store.reader import choose_run, read_taxonomy
 from labelmill.taxonomy import Taxonomy
 
 
@@ -49,7 +52,7 @@ class LabelledDocuments:
                 path=corpus.paths[0],
                 remedy="Give documents with gold labels, ids or unique names, in the field of --labels-field.",
             )
-        notes = [f"{resolved.summary.replace(' and count as missed', '')}"] if resolved.unresolved else []
+        notes = [resolved.outside] if resolved.unresolved else []
         return cls._of(documents, labels, [*unreadable, *notes])
 
     @classmethod
@@ -78,8 +81,10 @@ class LabelledDocuments:
         """
         with Store(path) as store:
             name = choose_run(store, run)
-            row = store.first("SELECT key, corpus FROM runs WHERE run = ?", [name])
+            run_keys = _run_keys(store, name)
+            row = store.first("SELECT corpus, taxonomy FROM runs WHERE run = ?", [name])
             assert row is not None
+            other = "" if row[1] == taxonomy.key else _differences(read_taxonomy(store, name), taxonomy, name)
             keys = dict(
                 store.connection.execute("SELECT document, key FROM documents WHERE run = ?", [name]).fetchall()
             )
@@ -91,9 +96,9 @@ class LabelledDocuments:
         for document, label in pairs:
             if label in place:
                 given.setdefault(document, set()).add(place[label])
-        corpus = read(docs or _paths_of(row[1], name))
+        corpus = read(docs or _paths_of(row[0], name))
         documents, unreadable = _read(corpus)
-        same = [each for each in documents if each.id in given and document_key(row[0], each) == keys[each.id]]
+        same = [each for each in documents if each.id in given and _key(run_keys, each) == keys[each.id]]
         if not same:
             raise GoldError(
                 f"none of the {len(documents):,} documents has a label in run {name!r}, with the text that it had then",
@@ -102,6 +107,7 @@ class LabelledDocuments:
             )
         gone = len(given) - len(same)
         notes = [f"{gone:,} documents of the run are not there any more, or have another text"] if gone else []
+        notes += [other] if other else []
         return cls._of(same, [frozenset(given[each.id]) for each in same], [*unreadable, *notes])
 
     @classmethod
@@ -146,6 +152,44 @@ def _read(corpus: Corpus) -> tuple[list[Document], list[str]]:
     failed = [item for item in items if not isinstance(item, Document)]
     said = f"{len(failed):,} rows cannot be read, the first one: {failed[0].message}" if failed else ""
     return [item for item in items if isinstance(item, Document)], [said] if said else []
+
+
+def _run_keys(store: Store, run: str) -> list[str]:
+    """List the key of the run that labelled, and those of the migrations from there to this one."""
+    row = store.first("SELECT key, program FROM runs WHERE run = ?", [run])
+    if row is None:
+        return []
+    origin = orjson.loads(row[1]).get(MIGRATED)
+    return [*(_run_keys(store, origin["run"]) if origin else []), row[0]]
+
+
+def _key(run_keys: Sequence[str], document: Document) -> str:
+    """Make the key that a document has in a run; a migration makes one of the key that it had before."""
+    labelled, *migrations = run_keys
+    key = document_key(labelled, document)
+    for each in migrations:
+        key = migrated_key(each, key)
+    return key
+
+
+def _differences(theirs: Taxonomy, ours: Taxonomy, run: str) -> str:
+    """Say how far a run's labels are others than these."""
+    here = {label.id: label for label in ours}
+    gone = sum(label.id not in here for label in theirs)
+    changed = sum(label.id in here and not _same(label, here[label.id]) for label in theirs)
+    added = len(ours) - len(theirs) + gone
+    said = {
+        "of its labels are not in this one and do not count": gone,
+        "are described otherwise here": changed,
+        "of this one it did not know": added,
+    }
+    counts = ", ".join(f"{count:,} {what}" for what, count in said.items() if count)
+    return f"run {run!r} was labelled with another version or part of the taxonomy{f': {counts}' if counts else ''}"
+
+
+def _same(one: Label, other: Label) -> bool:
+    fields = ("name", "aliases", "description", "parents")
+    return all(getattr(one, field) == getattr(other, field) for field in fields)
 
 
 def _paths_of(paths: Sequence[str], run: str) -> Sequence[str]:

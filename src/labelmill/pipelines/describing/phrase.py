@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -111,7 +112,7 @@ def phrase(
     known = known.only(frozenset(labels))
     telling = Telling(known, taxonomy)
     if lm in ("none", ["none"]):
-        found = [_taken(taxonomy, known, telling, label, count, embedder) for label in labels if known.of(label)]
+        found = list(_all_taken(taxonomy, known, telling, labels, count, embedder, on_progress))
         some = tuple(each for each in found if each.phrases)
         return Phrased(some, len(labels), len(labels) - len(some))
     shown = [show_to_model(label, taxonomy, known, telling, examples) for label in labels]
@@ -137,6 +138,23 @@ def phrase(
     return Phrased(tuple(written), len(labels), 0, not_asked, asked.progress)
 
 
+def _all_taken(
+    taxonomy: Taxonomy,
+    known: LabelledDocuments,
+    telling: Telling,
+    labels: Sequence[int],
+    count: int,
+    embedder: Embedder | None,
+    on_progress: OnDescribe,
+) -> Iterator[LabelUsages]:
+    """Take phrases out of the documents of each label that has some."""
+    start, names = monotonic(), _names(taxonomy)
+    some = [label for label in labels if known.of(label)]
+    for done, label in enumerate(some, start=1):
+        yield _taken(taxonomy, known, telling, label, count, embedder, names)
+        on_progress(DescribeProgress(len(some), done, seconds=monotonic() - start))
+
+
 def _taken(
     taxonomy: Taxonomy,
     known: LabelledDocuments,
@@ -144,13 +162,14 @@ def _taken(
     label: int,
     count: int,
     embedder: Embedder | None,
+    names: Container[str],
 ) -> LabelUsages:
     """Take phrases out of a label's most typical documents: runs of telling words, the nearer to its name the better.
 
     A phrase counts as much as its words' weights together, a word that is not telling nothing; over the root of their
     number, so that long ones do not win. Of phrases with the same telling words the best one stays.
     """
-    weights, names = telling.weights(label), _names(taxonomy)
+    weights = telling.weights(label)
     best: dict[frozenset[str], tuple[float, str]] = {}
     for place in telling.typical(label, _TYPICAL):
         for run in windows(known.documents[place].text, _LONGEST):

@@ -32,9 +32,9 @@ class NextVersion:
 def accept(taxonomy: Taxonomy, proposals: Sequence[tuple[int, Proposal]], source: str = "") -> NextVersion:
     """Add accepted proposals to a taxonomy.
 
-    A new label's id is its name, with a number behind it where that is taken. Its phrases become aliases, and it takes
-    over the fields that the labels nearest to it have in common, such as ``kind``. A label that is split stays, with
-    the parts below it. Nothing of the old version is changed but for aliases that are added.
+    A new label's id is the one given, or its name, with a number behind it where that is taken. Its phrases become
+    aliases, and it takes over the fields that the labels nearest to it have in common, such as ``kind``. A label that
+    is split stays, with the parts below it. Nothing of the old version is changed but for aliases that are added.
 
     Args:
         taxonomy: The version to add to: the whole, not the part that a run was restricted to.
@@ -51,7 +51,8 @@ def accept(taxonomy: Taxonomy, proposals: Sequence[tuple[int, Proposal]], source
         elif proposal.kind == "split":
             draft.split(line, proposal)
         else:
-            draft.add(line, proposal.name, proposal.phrases, proposal.parents, [n.label for n in proposal.nearest])
+            alike = [near.label for near in proposal.nearest]
+            draft.add(line, proposal.name, proposal.id, proposal.phrases, proposal.parents, alike)
     return NextVersion(Taxonomy.from_labels(draft.labels), draft.added, draft.aliases, tuple(draft.notes))
 
 
@@ -66,8 +67,16 @@ class _Draft:
         self._places = {label.id: place for place, label in enumerate(self.labels)}
         self._taken = {normalise(name) for label in self.labels for name in (label.name, *label.aliases)}
 
-    def add(self, line: int, name: str, phrases: Iterable[str], parents: Sequence[str], alike: Sequence[str]) -> None:
-        name = self._name(line, name)
+    def add(
+        self,
+        line: int,
+        name: str,
+        wanted: str,
+        phrases: Iterable[str],
+        parents: Sequence[str],
+        alike: Sequence[str],
+    ) -> None:
+        name, wanted = self._name(line, name), wanted.strip()
         if normalise(name) in self._taken:
             self.notes.append(f"{self._at(line)}a label has the name or alias {name!r} already")
             return
@@ -78,7 +87,16 @@ class _Draft:
                 line=line,
                 remedy="Correct its parents, or leave them out.",
             )
-        label = Label(self._free_id(name), name, (), "", tuple(dict.fromkeys(parents)), None, self._common(alike))
+        if wanted in self._places:
+            raise InputError(
+                f"another label has the id {wanted!r}",
+                path=self._source,
+                line=line,
+                remedy="Give another one, or none: it is then the name.",
+            )
+        label = Label(
+            wanted or self._free_id(name), name, (), "", tuple(dict.fromkeys(parents)), None, self._common(alike)
+        )
         self._places[label.id] = len(self.labels)
         self.labels.append(label)
         self._taken.add(normalise(name))
@@ -93,7 +111,7 @@ class _Draft:
     def split(self, line: int, proposal: Proposal) -> None:
         self._known(line, proposal.label)
         for part in proposal.parts:
-            self.add(line, part.name, part.phrases, [proposal.label], [proposal.label])
+            self.add(line, part.name, part.id, part.phrases, [proposal.label], [proposal.label])
 
     def _extend(self, label_id: str, phrases: Iterable[str]) -> int:
         """Add aliases that no label has yet; tell how many."""

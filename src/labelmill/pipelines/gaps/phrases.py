@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from labelmill.corpus import Corpus
+from labelmill.errors import InputError
 from labelmill.pipelines.windows import find_windows
 from labelmill.records import Document
 from labelmill.store import Store
@@ -29,6 +30,15 @@ of labels, does not begin or end a name: "years", "you", "candidates" in job ads
 that no name has may be the very thing that is missing."""
 
 _LETTERS = re.compile(r"[^\W\d_]{2}")
+_CONTRACTED = re.compile(r"['\u2019](?:d|ll|m|re|s|t|ve)$")
+_CONTENT = frozenset(
+    {
+        "amount", "back", "bill", "bottom", "call", "computer", "cry", "describe", "detail", "empty", "fill", "find",
+        "fire", "first", "former", "front", "full", "give", "interest", "keep", "mill", "mine", "move", "name", "part",
+        "put", "serious", "show", "side", "sincere", "system", "take", "thick", "thin", "third", "top", "whole",
+    }
+)  # fmt: skip
+"""Words of scikit-learn's list of function words that begin or end names of labels: "keep records", "first aid"."""
 
 Told = Callable[[str, int, int | None], None]
 """Told what is being done, how much of it is, and of how much where that is known."""
@@ -57,6 +67,9 @@ class Source(Protocol):
 
         Args:
             names: All names and aliases of the labels: what a name looks like.
+
+        Raises:
+            InputError: There is no document to take any from.
         """
         ...
 
@@ -133,7 +146,13 @@ class Windows:
                 f"{forgotten:,} windows of one document were forgotten on the way, for more than {self.most:,} are "
                 "not counted at once: counts of rare ones are lower bounds"
             )
-        strange = _strange(words, documents, names)
+        if not documents:
+            raise InputError(
+                f"none of these documents can be read and is in the run ({'; '.join(self.notes) or 'there are none'})",
+                path=self.corpus.paths[0],
+                remedy="Give the corpus that was labelled, and the same --id-field.",
+            )
+        strange = _strange(words, documents, names) | {word for word in words if _is_function_word(word)}
         kept = [
             Phrase(key, count.text, count.documents)
             for key, count in counts.items()
@@ -190,6 +209,13 @@ def _windows(text: str) -> dict[str, str]:
     spans = zip(starts.tolist(), ends.tolist(), strict=True)
     found = (" ".join(words[start:end]) for start, end in spans)
     return {window.casefold(): window for window in found if _LETTERS.search(window)}
+
+
+def _is_function_word(word: str) -> bool:
+    """Tell "who", "both", "you'll", of which retrieval searches windows, too, for a name may have them anywhere."""
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    return bool(_CONTRACTED.search(word)) or (word in ENGLISH_STOP_WORDS and word not in _CONTENT)
 
 
 def _strange(words: Mapping[str, int], documents: int, names: Iterable[str]) -> set[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
 from labelmill.errors import InputError
 
@@ -35,6 +35,7 @@ class Part(BaseModel):
 
     Attributes:
         name: Of the narrower label that it would be.
+        id: Of that label; its name, where none is given.
         phrases: What documents say for it, the most frequent first.
         documents: In how many documents.
         sample: Ids of some of them.
@@ -43,6 +44,7 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
+    id: str = ""
     phrases: tuple[str, ...] = ()
     documents: int = 0
     sample: tuple[str, ...] = ()
@@ -55,6 +57,7 @@ class Proposal(BaseModel):
         accept: Whether the next version shall have it.
         kind: ``new`` for a label, ``alias`` for another name of one, ``split`` for narrower labels below one.
         name: The new label's name, or the alias.
+        id: Of the new label; its name, where none is given.
         label: The id of the label that gets the alias, or is split; empty for a new one.
         parents: Ids of what a new label is to be under.
         documents: How many documents speak for it.
@@ -67,9 +70,10 @@ class Proposal(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    accept: bool = False
+    accept: StrictBool = False
     kind: Kind
     name: str
+    id: str = ""
     label: str = ""
     parents: tuple[str, ...] = ()
     documents: int = Field(default=0, ge=0)
@@ -126,13 +130,43 @@ def _read_lines(text: str, path: str | Path) -> Iterator[tuple[int, Proposal]]:
         try:
             yield number, Proposal.model_validate(json.loads(line))
         except ValidationError as error:
-            problem = error.errors()[0]
-            place = ".".join(str(part) for part in problem["loc"])
-            said = f"{place}: {problem['msg'].lower()}" if place else problem["msg"].lower()
+            said = _in_words(error.errors()[0])
             raise InputError(said, path=path, line=number, remedy="Mend or delete that line.") from error
         except (ValueError, RecursionError) as error:
             message = f"this is no JSON: {error}"
             raise InputError(message, path=path, line=number, remedy="Mend or delete that line.") from error
+
+
+_WANTED = {
+    "string_type": "a text",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "greater_than_equal": "0 or more",
+    "literal_error": "new, alias or split",
+    "model_type": "an object, as gaps writes it",
+}
+
+
+def _in_words(problem: Mapping[str, Any]) -> str:
+    """Say what is wrong with a proposal, in words of the file: what pydantic calls a tuple is a list there."""
+    place = ""
+    for part in problem["loc"]:
+        place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
+    kind = problem["type"]
+    if kind == "missing":
+        return f"there is no {place!r}, which a proposal needs"
+    if kind == "extra_forbidden":
+        return f"a proposal has no {place!r}"
+    if kind == "tuple_type":
+        wanted = "a list of objects" if place in {"nearest", "parts"} else "a list of texts"
+    else:
+        wanted = _WANTED.get(kind, "")
+    subject = f"{place!r}" if place else "a line"
+    return f"{subject} must be {wanted}" if wanted else f"{subject}: {problem['msg'].lower()}"
 
 
 def _short(values: Mapping[str, Any]) -> dict[str, Any]:

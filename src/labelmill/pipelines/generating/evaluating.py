@@ -200,6 +200,8 @@ def evaluate_taxonomy(
     gold, several = _gold(documents)
     support = _Support.read(path, taxonomy, leaves, loaded)
     notes = [f"{BY_SUPPORT}: {support}"] if isinstance(support, str) else []
+    if not any(document.labels for document in documents):
+        notes.append(f"no document has a label in the field {corpus.labels_field!r}: no agreement is measured")
     narrow = Taxonomy.from_labels([taxonomy[place] for place in leaves])
     found: dict[str, _Assigned] = {}
     if isinstance(support, _Support):

@@ -181,6 +181,10 @@ def generate(
                     return _Made(groups, decisions, notes, asker, maker.unsummarised)
 
             made = run_to_end(go)
+            narrowest = sum(not group.children for group, _ in walk(made.groups))
+            if exactly and not connection.model and narrowest < most:
+                why = "a label has two documents at least, and some that were alike fell together"
+                made.notes.append(f"{most:,} labels were wanted, and the documents give {narrowest:,}: {why}")
             settings |= {"model": connection.model, "sample": read, "batch": batch, "exactly": exactly}
             return _write(made, pool, files, settings, store, started)
 

@@ -10,7 +10,7 @@ from labelmill.keys import content_key
 from labelmill.learning.clusters import cluster
 from labelmill.pipelines.excerpts import excerpt
 from labelmill.pipelines.generating.drafts import Decision, Draft, Group, Pool, Rows
-from labelmill.pipelines.generating.names import name_of, same_name, terms_by_class
+from labelmill.pipelines.generating.names import name_of, narrower_first, same_name, terms_by_class
 from labelmill.pipelines.generating.tree import typical
 from labelmill.store.steps import Step, StepStore
 
@@ -45,7 +45,7 @@ class ModelFree:
         of, tried = self._clusters(rows, most, above)
         count = int(of.max()) + 1
         texts = [self._pool.documents[row].text for row in rows]
-        terms = terms_by_class(texts, of.tolist(), count)
+        terms = [narrower_first(own, above) for own in terms_by_class(texts, of.tolist(), count)]
         found: list[tuple[Rows, list[str]]] = [(rows[of == number], terms[number]) for number in range(count)]
         found.sort(key=lambda each: (-len(each[0]), int(each[0][0])))
         groups, decisions = self._groups(found), list[Decision]()

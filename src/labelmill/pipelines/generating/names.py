@@ -56,9 +56,10 @@ def cut(line: str, longest: int) -> str:
 
 
 def same_name(name: str) -> str:
-    """Give what is equal of names that differ in case, blanks and punctuation alone."""
+    """Give what is equal of names that differ in case, blanks, punctuation and the order of an enumeration alone."""
     folded = unicodedata.normalize("NFC", name).casefold()
-    return "".join(filter(str.isalnum, folded)) or folded
+    parts = sorted("".join(filter(str.isalnum, part)) for part in folded.split(","))
+    return "".join(parts) or folded
 
 
 def terms_by_class(texts: Sequence[str], classes: Sequence[int], count: int) -> list[list[str]]:
@@ -84,10 +85,20 @@ def terms_by_class(texts: Sequence[str], classes: Sequence[int], count: int) -> 
     return [_best(own, everywhere, average, size) for own, size in zip(frequent, sizes, strict=True)]
 
 
+def narrower_first(terms: Sequence[str], above: Sequence[str]) -> list[str]:
+    """Put the terms of which the names of broader labels are made last: they tell a narrower one of no other.
+
+    >>> narrower_first(["money", "refund"], ["account, money"])
+    ['refund', 'money']
+    """
+    said = {term for name in above for term in name.split(", ")}
+    return sorted(terms, key=said.__contains__)
+
+
 def name_of(terms: Sequence[str], taken: Collection[str], fallback: str) -> str:
     """Make a name of terms, and lengthen it until no other label has it."""
     words = [*terms, *([fallback] if fallback not in terms else [])]
-    for length in range(min(_TERMS_OF_A_NAME, len(words)), len(words) + 1):
+    for length in range(min(_TERMS_OF_A_NAME, max(1, len(terms))), len(words) + 1):
         name = cut(", ".join(words[:length]), LONGEST_NAME)
         if name and same_name(name) not in taken:
             return name

@@ -17,6 +17,7 @@ Text = tuple[str, str]
 _ALIASES = ("altLabel", "hiddenLabel")
 _DESCRIPTIONS = ("definition", "scopeNote")
 _BEST = ("prefLabel", *_DESCRIPTIONS)
+_FOREIGN = 3
 
 
 @dataclass(slots=True)
@@ -94,11 +95,17 @@ class Concepts:
             concept, name, tuple(dict.fromkeys(aliases)), description, tuple(sorted(draft.broader)), None, fields
         )
 
+    def foreign(self, concept: str) -> str:
+        """Give the language of a concept's name where it is not the wanted one of any region; else nothing."""
+        draft = self._drafts.get(concept)
+        text = draft.best.get("prefLabel") if draft else None
+        return text[1] if text and self._order(text)[0] == _FOREIGN else ""
+
     def _order(self, text: Text) -> tuple[int, str, str]:
         """Put first what is in the wanted language, then a region's variant of it, then none, then any."""
         spoken = text[1]
         regional = spoken.startswith(f"{self._wanted}-")
-        return (0 if spoken == self._wanted else 1 if regional else 2 if not spoken else 3), spoken, text[0]
+        return (0 if spoken == self._wanted else 1 if regional else 2 if not spoken else _FOREIGN), spoken, text[0]
 
     def _draft(self, subject: str) -> _Draft:
         return self._drafts.setdefault(self._id(subject), _Draft())

@@ -46,7 +46,7 @@ def read_skos(path: Path, language: str) -> Iterator[Entry]:
         lines = subject_lines(binary, namespaces)
     for concept in sorted(concepts.found):
         if concepts.found[concept]:
-            yield Row(concepts.label(concept), lines.get(concept))
+            yield Row(concepts.label(concept), lines.get(concept), concepts.foreign(concept))
         else:
             yield error("empty-id", "a concept has no URI", lines.get(concept), "Give every concept a URI.")
 
