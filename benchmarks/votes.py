@@ -225,7 +225,7 @@ def features_of(corpus: Corpus) -> Any:
     return sparse.hstack([words, sparse.csr_matrix(load_embedder("minilm").embed(corpus.texts))]).tocsr()
 
 
-def measure_corpus(name: str, seeds: int, *, models: bool) -> dict[str, Any]:
+def measure_corpus(name: str, seeds: int, *, models: bool, only: str) -> dict[str, Any]:
     corpus = Corpus(name)
     features = features_of(corpus) if models else None
     test = corpus.at("test")
@@ -235,6 +235,8 @@ def measure_corpus(name: str, seeds: int, *, models: bool) -> dict[str, Any]:
         "ways": {},
     }
     for way, make in combiners(corpus).items():
+        if only not in way:
+            continue
         figures = []
         for seed in range(seeds):
             table = make(seed)
@@ -317,6 +319,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--votes", type=int, default=10_000_000)
     parser.add_argument("--no-end-model", action="store_true")
+    parser.add_argument("--way", default="", help="only the ways whose name has this in it")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     parts = arguments.part or ["ws", "scale"]
@@ -326,7 +329,7 @@ def main() -> None:
         print(found["scale"])
     if "ws" in parts:
         for name in arguments.corpus or CORPORA:
-            found[name] = measure_corpus(name, arguments.seeds, models=not arguments.no_end_model)
+            found[name] = measure_corpus(name, arguments.seeds, models=not arguments.no_end_model, only=arguments.way)
     if arguments.json:
         print(json.dumps(found, indent=2))
 

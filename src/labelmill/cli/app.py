@@ -13,6 +13,7 @@ import typer
 
 from labelmill.cli import compare, evaluation, label, models, plan, report, serve, status, taxonomy, tune, votes
 from labelmill.cli.console import fail
+from labelmill.cli.next import next_
 
 app = typer.Typer(
     name="labelmill",
@@ -30,6 +31,7 @@ app.command("serve")(serve.serve)
 app.command("eval")(evaluation.evaluate)
 app.command("compare")(compare.compare)
 app.command("report")(report.report)
+app.command("next")(next_)
 app.command("export")(evaluation.export)
 app.command("runs")(evaluation.runs)
 app.command("status")(status.status)
