@@ -1,12 +1,12 @@
 """What `labelmill next` is worth: simulated annotation, mistakes found again, and a run of a million documents.
 
 Run it with ``python benchmarks/active.py [learn] [relabel] [scale] [--corpus debtags|nlupp]... [--seeds 10]
-[--ways all] [--tune] [--json]``. ``learn`` and ``relabel`` need the development data (LABELMILL_DATA, or ../shared/data).
-A pool of documents without gold is drawn from the training part with each seed; who is asked for labels is its gold. After
-50, 100 and 200 documents a learner is measured on test documents: a regression on the untuned program's ranking, a
-classifier and the nearest labelled documents (seconds in place of the minutes of `tune`, which learns of the same and more;
-``--tune`` has `tune` itself learn of 100). The learner labels the pool anew after each round, as a person would have it. ``--dev`` measures on other documents
-of the training part instead, to choose weights by.
+[--ways all] [--tune] [--dev] [--json]``. ``learn`` and ``relabel`` need the development data (LABELMILL_DATA, or
+../shared/data). A pool of documents without gold is drawn from the training part with each seed; who is asked for
+labels is its gold. After 50, 100 and 200 documents a learner is measured on test documents: a regression on the untuned
+program's ranking, a classifier and the nearest labelled documents (seconds in place of the minutes of `tune`, which
+learns of the same and more; ``--tune`` has `tune` itself learn of 100). The learner labels the pool anew after each
+round, as a person would have it. ``--dev`` measures on development documents instead, to choose weights by.
 """
 
 from __future__ import annotations
@@ -86,6 +86,7 @@ class Corpus:
 
     @classmethod
     def read(cls, name: str, *, dev: bool) -> Corpus:
+        """Read documents, and label all of them without gold."""
         folder = data_folder(name)
         taxonomy = Taxonomy.read(folder / "labels.jsonl.gz")
         if name == "nlupp":
@@ -354,7 +355,8 @@ def measure_scale(documents: int) -> dict[str, Any]:
             )
             with store.transaction():
                 store.connection.execute(
-                    "INSERT INTO documents SELECT 'many', 'd' || range, md5(range::VARCHAR), '', 1, [], '', 1 FROM range(?)",
+                    "INSERT INTO documents SELECT 'many', 'd' || range, md5(range::VARCHAR), '', 1, [], '', 1 "
+                    "FROM range(?)",
                     [documents],
                 )
             for start in range(0, documents, 100_000):

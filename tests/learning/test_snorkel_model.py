@@ -31,7 +31,7 @@ def three_voters(accuracies=(0.9, 0.7, 0.6), documents=400, labels=3):
 def test_several_labels_are_refused():
     """In one line that says what to use."""
     votes, _ = three_voters()
-    with pytest.raises(InputError, match="exactly one label. Give --exclusive if they have"):
+    with pytest.raises(InputError, match=r"exactly one label\. Give --exclusive if they have"):
         combine(votes, method="snorkel")
 
 

@@ -206,7 +206,7 @@ def test_the_request_admits_the_answers_and_nothing_else(questions):
 def test_a_file_that_cannot_be_used_is_told_with_its_question(questions, old, new, message):
     """Before anything is asked."""
     questions.write_text(QUESTIONS.replace(old, new, 1))
-    with pytest.raises(InputError, match="questions.toml") as told:
+    with pytest.raises(InputError, match=r"questions\.toml") as told:
         Questionnaire.read(questions, LABELS)
     assert message in str(told.value)
 

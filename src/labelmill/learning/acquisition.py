@@ -161,7 +161,7 @@ class _Cover:
         """Compute how much nearer the sample would come with each document."""
         sums = np.maximum(self._near - self._reached, 0.0).sum(axis=1, dtype=np.float64) * self._new
         self._scale = self._scale or _height(sums)
-        return np.minimum(sums / self._scale, 1.0)
+        return np.asarray(np.minimum(sums / self._scale, 1.0))
 
     def like(self, document: int) -> NDArray[np.float64]:
         """Compute every document's cosine with one."""

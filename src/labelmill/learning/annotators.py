@@ -1,9 +1,9 @@
 """What annotators' labels and a model's probabilities say together, and so which labelled documents to label again.
 
-ActiveLab (Goh and Mueller 2022, arXiv 2301.11856) asks of each document, labelled or not, how little is known of it with
-all its annotations and a model, so that a new document and another look at an old one are on one scale. It averages over
-classes that exclude each other. Here each label is a question of its own, answered by Bayes' rule: the model gives the
-odds, and every annotator moves them as far as he is worth.
+ActiveLab (Goh and Mueller 2022, arXiv 2301.11856) asks of each document, labelled or not, how little is known of it
+with all its annotations and a model, so that a new document and another look at an old one are on one scale. It
+averages over classes that exclude each other. Here each label is a question of its own, answered by Bayes' rule: the
+model gives the odds, and every annotator moves them as far as he is worth.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 _FINDS, _WRONG = 0.85, 0.05
-"""Of the right labels, what an annotator gives; of the labels that he gives, what is wrong. Believed before any is seen."""
+"""Of the right labels, what an annotator gives; of those that he gives, what is wrong. Believed before any is seen."""
 
 _HOLD = 20.0
 """Labels that speak for these beside what is seen where several annotated the same document."""
@@ -59,8 +59,8 @@ def _evidence(given: Annotations, finds: NDArray[np.float64], wrong: NDArray[np.
     A wrong label is one that the document makes plausible, as probable as the model finds it, or any one at all.
     """
     number = int(given.document.max()) + 1
-    sums = np.bincount(given.document, given.probability, number)[given.document]
-    spread = _PLAUSIBLE * given.probability / np.maximum(sums, _LEAST) + (1 - _PLAUSIBLE) / max(given.labels, 1)
+    sums = np.maximum(np.bincount(given.document, given.probability, number), 1.0)[given.document]
+    spread = _PLAUSIBLE * given.probability / sums + (1 - _PLAUSIBLE) / max(given.labels, 1)
     moved = np.zeros(given.says.shape)
     for place in range(given.says.shape[1]):
         says = given.says[:, place]

@@ -100,8 +100,8 @@ def combine(
         seed: Of the parts of gold that are left out in turn.
 
     Raises:
-        InputError: There are no votes, the method is none or not for such labels, or gold of exclusive labels is not one
-            label a document.
+        InputError: There are no votes, the method is none or not for such labels, or gold of exclusive labels is not
+            one label a document.
         MissingExtraError: The method needs a package that is not installed.
     """
     known = known or KnownLabels.none()

@@ -40,7 +40,7 @@ def snorkel_model(votes: Votes, known: KnownLabels | None = None, *, seed: int =
     if len(known.label):
         counts = np.bincount(np.searchsorted(labels, known.label), minlength=len(labels)) + 1.0
         balance = (counts / counts.sum()).tolist()
-    found = np.zeros(matrix.shape[:1] + (len(labels),))
+    found = np.zeros((votes.documents, len(labels)))
     found[voted] = _fit(matrix[voted], len(labels), balance, seed)
     found[known.document] = 0
     found[known.document, np.searchsorted(labels, known.label)] = 1

@@ -1,6 +1,6 @@
 """Which documents of a run are worth a closer look: figures of each, computed within DuckDB, of which a few are kept.
 
-Nothing of a run is in memory but the shortlist: a run of 10^6 documents with ten labels each takes what one of a thousand does.
+Nothing of a run is in memory but the shortlist, and what DuckDB takes for one row of figures a document.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ class Belief:
     """How a run's scores become probabilities.
 
     Attributes:
-        kind: ``probability``: they are; ``fitted``: by a regression on score and rank; ``margin``: by how far a score is
-            from where its document's final set was cut, which orders documents and claims no more.
-        numbers: Of ``fitted``: what is constant, for the score, for the logarithm of the rank. Of ``margin``: the spread
-            of the scores. ``score``: not at all, they are left as they are.
+        kind: ``probability``: they are; ``fitted``: by a regression on score and rank; ``margin``: by how far a score
+            is from where its document's final set was cut, which orders documents and claims no more; ``score``: not at
+            all, they are left as they are.
+        numbers: Of ``fitted``: what is constant, for the score, for the logarithm of the rank. Of ``margin``: the
+            spread of the scores.
     """
 
     kind: Literal["probability", "fitted", "margin", "score"]
@@ -196,7 +197,7 @@ def read_pairs(store: Store, run: str, belief: Belief, documents: Sequence[str],
     """Read the labels of some documents of a run, to a depth, and those of final sets."""
     places = {"document": _texts(documents), "row": np.arange(len(documents), dtype=np.int64)}
     query = (
-        f"WITH own AS ({_own('wanted', belief)}) "
+        f"WITH own AS ({_own('wanted', belief)}) "  # noqa: S608
         f"SELECT row, position, {belief.sql} AS probability, selected, rank FROM own JOIN wanted USING (document) "
         "JOIN (SELECT label, position FROM labels WHERE taxonomy = (SELECT taxonomy FROM runs WHERE run = $run)) "
         "USING (label) ORDER BY row, rank, position"
@@ -228,9 +229,9 @@ def _texts(values: Any) -> NDArray[np.object_]:
 
 
 def _own(documents: str, belief: Belief, *, outside: bool = False, evidence: bool = False) -> str:
-    """Select a run's predictions of documents in a table, or outside it, with the edge of each final set where asked for."""
+    """Select a run's predictions of documents in a table, or outside it, with the edge of each set where it counts."""
     columns = "document, label, rank, score, selected" + (", evidence" if evidence else "")
-    where = f"document {'NOT ' if outside else ''}IN (SELECT document FROM {documents})"
+    where = f"document {'NOT ' if outside else ''}IN (SELECT document FROM {documents})"  # noqa: S608
     rows = f"SELECT {columns} FROM predictions WHERE run = $run AND (rank <= $depth OR selected) AND {where}"  # noqa: S608
     if belief.kind != "margin":
         return rows
@@ -254,10 +255,11 @@ def _figures(asked: Question) -> str:
         "summed AS (SELECT document, sum(CASE WHEN selected THEN 1 - p ELSE p END) AS doubt, "
         "sum(ln(1 + p / (1 + coalesce(times, 0)))) AS tail, sum(split) AS split "
         "FROM believed LEFT JOIN gold_counts USING (label) GROUP BY document), "
-        "disputed AS (" + (_DISPUTED[asked.committee] if asked.committee in _DISPUTED else _NOBODY) + ") "
+        f"disputed AS ({_DISPUTED.get(asked.committee, _NOBODY)}) "
         "SELECT document, coalesce(doubt, 0.0) AS doubt, coalesce(tail, 0.0) AS tail, "
         f"coalesce({'split' if lanes else 'dispute'}, 0.0) AS disagreement "
-        "FROM (SELECT document FROM documents WHERE run = $run AND document NOT IN (SELECT document FROM gold_documents)) "
+        "FROM (SELECT document FROM documents "
+        "WHERE run = $run AND document NOT IN (SELECT document FROM gold_documents)) "
         "LEFT JOIN summed USING (document) LEFT JOIN disputed USING (document)"
     )
 
@@ -290,12 +292,9 @@ _HAS_VOTES = (
 
 # The order of what is drawn is that of hashes: the same on every machine, and for every order of the rows.
 _CHOSEN = (
-    "WITH heights AS (SELECT "
-    + ", ".join(
-        f"greatest(coalesce(quantile_cont({name}, 0.95), 0), 1e-12) AS high_{name}"
-        for name in ("doubt", "disagreement", "tail")
-    )
-    + " FROM looked_at), "
+    "WITH heights AS (SELECT greatest(coalesce(quantile_cont(doubt, 0.95), 0), 1e-12) AS high_doubt, "
+    "greatest(coalesce(quantile_cont(disagreement, 0.95), 0), 1e-12) AS high_disagreement, "
+    "greatest(coalesce(quantile_cont(tail, 0.95), 0), 1e-12) AS high_tail FROM looked_at), "
     "worth AS (SELECT document, doubt, disagreement, $uncertainty * least(doubt / high_doubt, 1) "
     "+ $disagreement * least(disagreement / high_disagreement, 1) + $tail * least(tail / high_tail, 1) AS worth, "
     "md5(document || $seed) AS drawn FROM looked_at, heights), "

@@ -58,8 +58,8 @@ class Suggestion:
     Attributes:
         label: Its id.
         name: Its name.
-        probability: What is thought of it, gold included where there is some. Where the run's scores are no probabilities
-            and nothing taught what they are worth, above 0.5 what final sets are likely to keep, and no more.
+        probability: What is thought of it, gold included where there is some. Where the run's scores are no
+            probabilities and nothing taught what they are worth, above 0.5 what final sets keep, and no more.
         selected: Whether in the run's final set.
         gold: Whether the document's gold has it.
     """
@@ -325,7 +325,7 @@ def _described(
         gold = so_far.labels.get(documents[place], frozenset())
         rows = [_suggestion(taxonomy, pairs, int(each), gold) for each in here]
         errors = [_error(each, labelled=bool(pool.labelled[place])) for each in rows]
-        worst = sorted(range(len(rows)), key=lambda at: (-errors[at], at))[:_DOUBTFUL]
+        worst = sorted(range(len(rows)), key=lambda at: (-round(errors[at], 9), at))[:_DOUBTFUL]
         best = sorted(rows, key=lambda each: -each.probability)[:_SUGGESTED]
         best += [each for each in rows if (each.gold or each.selected) and each not in best]
         rare = sorted(best, key=lambda each: (pool.gold[taxonomy.position(each.label)], -each.probability))

@@ -67,7 +67,7 @@ def write_to_label(rows: Iterable[dict[str, Any]], target: str | Path) -> int:
 
 
 def check_target(target: str | Path) -> None:
-    """Refuse a file that cannot be read back as documents, or that a person may have filled in; see `write_to_label`."""
+    """Refuse a file that cannot be read back, or that a person may have filled in; see `write_to_label`."""
     target = Path(target)
     if target.suffix.lower() not in {".jsonl", ".ndjson"}:
         raise InputError(f"unknown format {target.suffix!r}", path=target, remedy="Use .jsonl.")

@@ -127,8 +127,8 @@ def apply_votes(
     """Have voters vote on the documents of a corpus; what they said before is replaced.
 
     A function that raises, or takes too long, or names a label that is not there, has a failure for that document, and
-    everything else goes on. One that hangs or crashes three times is given up. A model's answers to questions are kept in
-    the file as they come: the same call asks nothing twice, whatever ended it.
+    everything else goes on. One that hangs or crashes three times is given up. A model's answers to questions are kept
+    in the file as they come: the same call asks nothing twice, whatever ended it.
 
     Args:
         corpus: The documents.
