@@ -186,7 +186,7 @@ def test_two_annotators_who_agree_need_no_third(tmp_path):
     found = next_documents(path, None, Wanted(2, annotators=("ann", "bob"), among="gold")).documents
     doubt = {each.document: next(one.probability for one in each.suggestions if one.gold) for each in found}
     assert doubt["one"] < doubt["two"]
-    with pytest.raises(StoreError, match="no voter 'eve'. It has: ann, bob"):
+    with pytest.raises(StoreError, match=r"no voter 'eve'\. It has: ann, bob"):
         next_documents(path, None, Wanted(annotators=("eve",)))
 
 

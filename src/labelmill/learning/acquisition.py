@@ -17,8 +17,9 @@ from scipy import sparse
 
 PARTS = ("uncertainty", "disagreement", "tail", "diversity")
 
-_HIGH = 0.95
-"""Quantile of a part over the candidates that counts as 1, so that one odd document does not set the scale."""
+_HIGH, _HIGHEST = 0.95, 1 / 3
+"""What counts as 1 of a part: a quantile over the candidates, so that one odd document does not set the scale, but at
+least that share of the greatest value, so that it is seen."""
 
 _ALIKE = 0.97
 """Cosine from which on two documents are one, for a batch: the second comes only where nothing else is left."""
@@ -190,7 +191,7 @@ def _scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _height(values: NDArray[np.float64]) -> float:
-    """Find what counts as 1: a high quantile, or where that is nothing, the greatest value."""
+    """Find what counts as 1."""
     if not len(values):
         return 1.0
-    return float(np.quantile(values, _HIGH)) or float(values.max()) or 1.0
+    return max(float(np.quantile(values, _HIGH)), _HIGHEST * float(values.max())) or 1.0

@@ -292,9 +292,9 @@ _HAS_VOTES = (
 
 # The order of what is drawn is that of hashes: the same on every machine, and for every order of the rows.
 _CHOSEN = (
-    "WITH heights AS (SELECT greatest(coalesce(quantile_cont(doubt, 0.95), 0), 1e-12) AS high_doubt, "
-    "greatest(coalesce(quantile_cont(disagreement, 0.95), 0), 1e-12) AS high_disagreement, "
-    "greatest(coalesce(quantile_cont(tail, 0.95), 0), 1e-12) AS high_tail FROM looked_at), "
+    "WITH heights AS (SELECT greatest(quantile_cont(doubt, 0.95), max(doubt) / 3, 1e-12) AS high_doubt, "
+    "greatest(quantile_cont(disagreement, 0.95), max(disagreement) / 3, 1e-12) AS high_disagreement, "
+    "greatest(quantile_cont(tail, 0.95), max(tail) / 3, 1e-12) AS high_tail FROM looked_at), "
     "worth AS (SELECT document, doubt, disagreement, $uncertainty * least(doubt / high_doubt, 1) "
     "+ $disagreement * least(disagreement / high_disagreement, 1) + $tail * least(tail / high_tail, 1) AS worth, "
     "md5(document || $seed) AS drawn FROM looked_at, heights), "
