@@ -43,7 +43,8 @@ from labelmill.store.combined import CombinedLabels, write_combined
 SIZES = (50, 100, 200)
 TUNED = 100
 DEPTH = 20
-POOL, TEST, READ = 1000, 400, 1600
+FOLDS = 5
+POOL, TEST, READ = 700, 300, 1000
 WAYS = {
     "next": Weights(),
     "uncertainty alone": Weights(1, 0, 0, 0),
@@ -136,7 +137,8 @@ class Learner:
         labels = [gold[each.id] for each in taught]
         self._plain = corpus.plain
         self._lanes = [Classifier(corpus.embedder, texts, labels), Neighbours(corpus.embedder, texts, labels)]
-        self._own = {each.id: [place] for place, each in enumerate(taught)}
+        folds = [list(range(fold, len(taught), FOLDS)) for fold in range(FOLDS)]
+        self._own = {each.id: folds[place % FOLDS] for place, each in enumerate(taught)}
         found = [self._evidence(each) for each in taught]
         right = [label in set(own) for (names, _), own in zip(found, labels, strict=True) for label in names]
         rows = np.concatenate([columns for _, columns in found])
@@ -144,7 +146,7 @@ class Learner:
         self._model = LogisticRegression(max_iter=1000).fit((rows - self._mean) / self._scale, right)
 
     def rank(self, documents: Sequence[Document]) -> list[Ranking]:
-        """Rank labels of documents, with probabilities; what a document taught does not count for itself."""
+        """Rank labels of documents, with probabilities; what documents of its fold taught does not count for one."""
         rankings = []
         for each in documents:
             names, columns = self._evidence(each)
@@ -234,12 +236,14 @@ def ask(
     corpus: Corpus, pool: Sequence[Document], chosen: Sequence[Document], count: int, weights: Weights
 ) -> list[str]:
     """Have `next` choose, out of a run of what is known so far, beside the untuned program's run."""
+    taken = {each.id for each in chosen}
+    left = [each for each in pool if each.id not in taken]
     with tempfile.TemporaryDirectory() as scratch:
         path, names = Path(scratch) / "runs.duckdb", ["plain"]
-        write_run(path, "plain", corpus, pool, [corpus.plain[each.id] for each in pool])
+        write_run(path, "plain", corpus, left, [corpus.plain[each.id] for each in left])
         if chosen:
             names = ["learned", "plain"]
-            write_run(path, "learned", corpus, pool, corpus.learn(chosen, corpus.gold).rank(pool))
+            write_run(path, "learned", corpus, left, corpus.learn(chosen, corpus.gold).rank(left))
         gold = GoldCorpus(tuple(chosen)) if chosen else None
         found = next_documents(path, gold, Wanted(count, names, weights=weights))
     return [each.document for each in found.documents]
