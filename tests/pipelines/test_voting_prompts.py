@@ -215,3 +215,26 @@ def test_without_a_model_nobody_can_answer(tmp_path, corpus, questions):
     """Said before a document is read."""
     with pytest.raises(ModelError, match="Give one with --lm"):
         apply(corpus, tmp_path / "v.duckdb", questions, "none")
+
+
+def test_an_interruption_keeps_what_was_answered(tmp_path, questions):
+    """Also of batches whose votes are not written yet; only what was under way is asked again."""
+
+    def interrupts(_progress):
+        raise KeyboardInterrupt
+
+    rows = [{"id": f"d{number:04}", "text": f"leaves {number}"} for number in range(200)]
+    corpus, out = Corpus([write_jsonl(tmp_path / "many.jsonl", rows)]), tmp_path / "v.duckdb"
+    first, second = Interviewee(cook, pause=0.002), Interviewee(cook)
+    with pytest.raises(KeyboardInterrupt):
+        apply_votes(
+            corpus,
+            out,
+            LABELS,
+            Electorate(prompts=[questions], prompting=Prompting(first, concurrency=4)),
+            on_progress=interrupts,
+        )
+    assert 32 <= len(first.requests) < 200
+    done = apply(corpus, out, questions, second)
+    assert done.votes["served"] == 200
+    assert 200 <= len(first.requests) + len(second.requests) <= 200 + 4

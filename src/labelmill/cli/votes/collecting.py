@@ -96,6 +96,10 @@ def apply(
 
     try:
         done = apply_votes(corpus, out, labels, electorate, limit_seconds=seconds, jobs=jobs, on_progress=told)
+    except KeyboardInterrupt:
+        shown.end()
+        say("Interrupted: these voters are incomplete. Run the same command again; what a model answered is kept.")
+        raise typer.Exit(130) from None
     finally:
         shown.end()
     _report_cast(out, done, as_json=as_json)

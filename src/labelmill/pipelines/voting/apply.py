@@ -31,7 +31,9 @@ from labelmill.taxonomy import Taxonomy
 
 LIMIT_SECONDS = 5.0
 
-_BATCH = 256
+_BATCH, _BATCH_TO_ASK = 256, 32
+"""Documents of a commit; fewer where a model is asked, which takes longer."""
+
 _CHUNK_CHARACTERS, _CHUNK_OVERLAP = 1200, 100
 _NEIGHBOURS_DEPTH = 10
 _LEAST_SHARE = 0.25
@@ -164,7 +166,7 @@ def apply_votes(
         workers = [Worker(sources, limit_seconds, strikes) for _ in range(jobs if names else 0)]
         for worker in workers:
             stack.callback(worker.close)
-        cast = _cast(_batches(corpus, progress), names, workers)
+        cast = _cast(_batches(corpus, progress, _BATCH_TO_ASK if asked else _BATCH), names, workers)
         if asked:
             kept = KeptAnswers(store, f"votes of {', '.join(form.source for form in asked)}")
             stack.callback(kept.close)
@@ -184,7 +186,7 @@ def apply_votes(
     return progress
 
 
-def _batches(corpus: Corpus, progress: VotingProgress) -> Iterator[list[Document]]:
+def _batches(corpus: Corpus, progress: VotingProgress, size: int) -> Iterator[list[Document]]:
     batch: list[Document] = []
     for item in corpus.documents():
         if isinstance(item, Failure):
@@ -192,7 +194,7 @@ def _batches(corpus: Corpus, progress: VotingProgress) -> Iterator[list[Document
             progress.examples.setdefault(("", item.kind), (item.source, item.message))
             continue
         batch.append(item)
-        if len(batch) == _BATCH:
+        if len(batch) == size:
             yield batch
             batch = []
     if batch:
