@@ -213,15 +213,25 @@ def read_pairs(store: Store, run: str, belief: Belief, documents: Sequence[str],
     )
 
 
-def read_annotators(store: Store, voters: Sequence[str], documents: Sequence[str]) -> list[tuple[str, str, list[str]]]:
-    """Read what annotators say of some documents that they were shown: voter, document, and the labels given."""
+def read_met(store: Store, run: str, documents: Sequence[str]) -> list[str]:
+    """Return those of some documents that a run has done, in order."""
     query = (
-        "SELECT voter, document, coalesce(list(label ORDER BY label) FILTER (vote > 0), []) "
-        "FROM shown JOIN voters USING (scope) JOIN wanted USING (document) LEFT JOIN votes USING (voter, document) "
-        "WHERE voter IN (SELECT unnest($voters::VARCHAR[])) GROUP BY ALL ORDER BY voter, document"
+        "SELECT document FROM documents WHERE run = ? AND document IN (SELECT document FROM wanted) ORDER BY document"
     )
     with store.errors(), store.view("wanted", {"document": _texts(documents)}):
-        return store.connection.execute(query, {"voters": list(voters)}).fetchall()
+        return [row[0] for row in store.connection.execute(query, [run]).fetchall()]
+
+
+def read_annotators(store: Store, voters: Sequence[str], run: str) -> list[tuple[str, str, list[str]]]:
+    """Read what annotators say of those documents of a run that they were shown: voter, document, labels given."""
+    query = (
+        "SELECT voter, document, coalesce(list(label ORDER BY label) FILTER (vote > 0), []) "
+        "FROM shown JOIN voters USING (scope) JOIN (SELECT document FROM documents WHERE run = $run) USING (document) "
+        "LEFT JOIN votes USING (voter, document) "
+        "WHERE voter IN (SELECT unnest($voters::VARCHAR[])) GROUP BY ALL ORDER BY voter, document"
+    )
+    with store.errors():
+        return store.connection.execute(query, {"voters": list(voters), "run": run}).fetchall()
 
 
 def _texts(values: Any) -> NDArray[np.object_]:

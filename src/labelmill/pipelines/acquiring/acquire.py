@@ -15,7 +15,7 @@ from labelmill.corpus import Corpus, chunk
 from labelmill.errors import InputError
 from labelmill.learning.acquisition import PARTS, Batch, Pool, Weights, choose_batch, unit_rows
 from labelmill.pipelines.acquiring.beliefs import find_belief
-from labelmill.pipelines.acquiring.gold_so_far import GoldSoFar
+from labelmill.pipelines.acquiring.gold_so_far import GoldSoFar, spread
 from labelmill.pipelines.acquiring.looking_again import LookAgain, look_again
 from labelmill.pipelines.acquiring.texts import Reading, find_texts
 from labelmill.pipelines.gold import GoldCorpus
@@ -45,6 +45,9 @@ DEPTH = 20
 _SHORTLIST = 2000
 _TIMES = 10
 """Documents of the shortlist for each that is asked for, where that is more."""
+
+_MOST_KNOWN = 5000
+"""Documents with gold that new ones are compared with."""
 
 _SUGGESTED = 10
 _DOUBTFUL = 3
@@ -285,11 +288,11 @@ def _pool(
     shape = len(documents), len(taxonomy)
     profile = sparse.csr_matrix((pairs.probability, (pairs.row, pairs.label)), shape=shape)
     labelled = np.arange(len(documents)) >= len(short.documents)
-    known: Any = so_far.profile(len(taxonomy))
+    known: Any = so_far.profile(len(taxonomy), _MOST_KNOWN)
     places: Any = unit_rows(profile)
     if wanted.embedder is not None:
         places = _embedded([texts[name].text if name in texts else "" for name in documents], wanted.embedder)
-        known = _embedded([each.text for each in so_far.documents], wanted.embedder)
+        known = _embedded([each.text for each in spread(so_far.documents, _MOST_KNOWN)], wanted.embedder)
     ground = np.append(short.sampled, np.zeros(len(again.documents), np.bool_))
     return Pool(
         np.concatenate([short.doubt, again.doubt]),

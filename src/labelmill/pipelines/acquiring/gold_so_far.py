@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,11 @@ from labelmill.learning.acquisition import unit_rows
 from labelmill.pipelines.gold import GoldCorpus
 from labelmill.records import Document
 from labelmill.store import Store
-from labelmill.store.shortlist import Belief, read_annotators, read_pairs
+from labelmill.store.shortlist import Belief, read_annotators, read_met, read_pairs
 from labelmill.store.votes import read_voters
 from labelmill.taxonomy import Taxonomy
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,15 +58,12 @@ class GoldSoFar:
             name: frozenset(int(label) for label in resolved.gold.labels[starts[row] : starts[row + 1]] if label >= 0)
             for row, name in enumerate(resolved.documents)
         }
-        met = {
-            row[0] for row in store.connection.execute("SELECT document FROM documents WHERE run = ?", [run]).fetchall()
-        }
-        said = _annotators(store, taxonomy, annotators, sorted(met))
+        said = _annotators(store, taxonomy, annotators, run)
         several = {document for own in said.values() for document in own}
         for document in several - labels.keys():
             labels[document] = _majority([own[document] for own in said.values() if document in own])
         alone = {name: own for name, own in labels.items() if name not in several}
-        here = sorted(name for name in labels if name in met)
+        here = read_met(store, run, list(labels))
         return cls(tuple(told), labels, here, {**said, "": alone} if alone else said)
 
     def times(self, labels: int) -> NDArray[np.float64]:
@@ -76,9 +76,9 @@ class GoldSoFar:
         times = self.times(len(taxonomy))
         return {taxonomy[int(label)].id: int(times[label]) for label in np.flatnonzero(times)}
 
-    def profile(self, labels: int) -> sparse.csr_matrix:
-        """Lay out which labels each document with gold has, rows of length 1; shape (documents, labels)."""
-        rows = [own for own in self.labels.values() if own]
+    def profile(self, labels: int, most: int) -> sparse.csr_matrix:
+        """Lay out which labels documents with gold have, `most` of them; rows of length 1, shape (documents, labels)."""
+        rows = spread([own for own in self.labels.values() if own], most)
         place = np.repeat(np.arange(len(rows)), [len(own) for own in rows])
         flat = np.array([label for own in rows for label in sorted(own)], np.int64)
         return unit_rows(sparse.csr_matrix((np.ones(len(flat)), (place, flat)), shape=(len(rows), labels)))
@@ -97,8 +97,13 @@ class GoldSoFar:
         return np.array([position in own[place] for place, position in pairs], dtype=np.bool_)
 
 
+def spread(values: Sequence[_T], most: int) -> Sequence[_T]:
+    """Keep so many of a list at most, evenly over its length."""
+    return values[:: -(-len(values) // most)] if len(values) > most else values
+
+
 def _annotators(
-    store: Store, taxonomy: Taxonomy, names: Sequence[str], documents: Sequence[str]
+    store: Store, taxonomy: Taxonomy, names: Sequence[str], run: str
 ) -> dict[str, dict[str, frozenset[int]]]:
     if not names:
         return {}
@@ -107,7 +112,7 @@ def _annotators(
         raise StoreError(f"{store.path} has no voter {unknown[0]!r}. It has: {', '.join(there) or 'none'}.")
     places = {label.id: place for place, label in enumerate(taxonomy)}
     found: dict[str, dict[str, frozenset[int]]] = {name: {} for name in names}
-    for voter, document, labels in read_annotators(store, names, documents):
+    for voter, document, labels in read_annotators(store, names, run):
         found[voter][document] = frozenset(places[label] for label in labels if label in places)
     return found
 
