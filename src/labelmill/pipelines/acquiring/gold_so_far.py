@@ -77,7 +77,7 @@ class GoldSoFar:
         return {taxonomy[int(label)].id: int(times[label]) for label in np.flatnonzero(times)}
 
     def profile(self, labels: int, most: int) -> sparse.csr_matrix:
-        """Lay out which labels documents with gold have, `most` of them; rows of length 1, shape (documents, labels)."""
+        """Lay out which labels `most` documents with gold have; rows of length 1, shape (documents, labels)."""
         rows = spread([own for own in self.labels.values() if own], most)
         place = np.repeat(np.arange(len(rows)), [len(own) for own in rows])
         flat = np.array([label for own in rows for label in sorted(own)], np.int64)
