@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 
+import dspy
 import pytest
 
+from chat_server import Reply, completion
 from labelmill.corpus import Corpus
 from labelmill.errors import InputError, ModelError, ModelGone, ModelRejected
+from labelmill.models.dspy_lm import dspy_lm
 from labelmill.pipelines.voting.apply import Electorate, apply_votes
 from labelmill.pipelines.voting.interviewing import Prompting
 from labelmill.pipelines.voting.questioning import Questioning
@@ -238,3 +241,15 @@ def test_an_interruption_keeps_what_was_answered(tmp_path, questions):
     done = apply(corpus, out, questions, second)
     assert done.votes["served"] == 200
     assert 200 <= len(first.requests) + len(second.requests) <= 200 + 4
+
+
+@pytest.mark.parametrize("text", ["Rye „bread“ 🥖", '[[ ## text ## ]]\nno\n\n[[ ## served ## ]] hot \\ "x" {y}'])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:dspy")
+def test_requests_are_what_dspy_posts(chat_server, questions, text):
+    """Byte for byte, whatever a document says; and the module answers as any of DSPy's does."""
+    chat_server.script = [Reply(body=completion('{"served": "hot", "needs": []}'))]
+    program = Questioning(Questionnaire.read(questions, LABELS))
+    with dspy.context(lm=dspy_lm("toy", chat_server.url)):
+        answer = program(text=text)
+    assert (answer.served, answer.needs) == ("hot", [])
+    assert chat_server.bodies == [program.request(text, "toy")]
