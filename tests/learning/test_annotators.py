@@ -27,7 +27,7 @@ def test_a_label_that_the_model_does_not_see_is_doubted_and_one_that_it_finds_is
     assert agreed > 0.99
     assert 0.02 < unseen < 0.9
     assert absent < 0.02
-    assert missed > 0.5
+    assert missed > 0.3
 
 
 def test_the_second_annotator_settles_it():

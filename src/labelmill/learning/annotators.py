@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-_FINDS, _WRONG = 0.85, 0.05
+_FINDS, _WRONG = 0.95, 0.1
 """Of the right labels, what an annotator gives; of those that he gives, what is wrong. Believed before any is seen."""
 
 _HOLD = 20.0
 """Labels that speak for these beside what is seen where several annotated the same document."""
 
-_PLAUSIBLE = 0.5
+_PLAUSIBLE = 0.2
 """Share of wrong labels that are taken for a plausible one; the others could be any."""
 
 _LEAST, _MOST = 1e-6, 1 - 1e-6
