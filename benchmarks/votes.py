@@ -321,7 +321,7 @@ def main() -> None:
     parser.add_argument("--votes", type=int, default=10_000_000)
     parser.add_argument("--documents", type=int, default=400, help="of debtags")
     parser.add_argument(
-        "--asked", type=int, default=100, help="documents of debtags that the embedded model is asked of"
+        "--asked", type=int, default=50, help="documents of debtags that the embedded model is asked of"
     )
     parser.add_argument("--no-end-model", action="store_true")
     parser.add_argument("--way", default="", help="only the ways whose name has this in it")

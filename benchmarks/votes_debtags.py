@@ -150,8 +150,17 @@ def measure_debtags(count: int, asked: int) -> dict[str, Any]:
     documents = [item for item in every if isinstance(item, Document) and item.labels][:count]
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "votes.duckdb"
-        _cast(Path(scratch), path, taxonomy, documents, asked)
-        election = hold_election(path, gold=GoldCorpus(tuple(documents)))
+        _cast(Path(scratch), path, taxonomy, documents)
+        result = _measure_all(path, documents)
+        if asked:
+            _ask(Path(scratch), path, taxonomy, documents[:asked])
+            result = {"without_the_model": result, "with_the_model": _measure_all(path, documents)}
+    return result
+
+
+def _measure_all(path: Path, documents: Sequence[Document]) -> dict[str, Any]:
+    """Measure each voter, and every way to combine them."""
+    election = hold_election(path, gold=GoldCorpus(tuple(documents)))
     gold = election.known
     taught = gold.only(np.sort(np.random.default_rng(0).permutation(gold.documents)[:_TAUGHT]))
     rest = np.setdiff1d(gold.documents, taught.documents)
@@ -177,8 +186,8 @@ def measure_debtags(count: int, asked: int) -> dict[str, Any]:
     return result
 
 
-def _cast(scratch: Path, path: Path, taxonomy: Taxonomy, documents: Sequence[Document], asked: int) -> None:
-    """Write the votes of lanes, functions, names, and of the model on the first documents."""
+def _cast(scratch: Path, path: Path, taxonomy: Taxonomy, documents: Sequence[Document]) -> None:
+    """Write the votes of lanes, functions and names."""
     with Labeler(taxonomy, progress=show_building) as labeler:
         rows = labeler.label([each.text for each in documents], ranked=True)
     table = [
@@ -190,17 +199,22 @@ def _cast(scratch: Path, path: Path, taxonomy: Taxonomy, documents: Sequence[Doc
     ]
     import_votes(_write(scratch / "lanes.jsonl", table), path, taxonomy)
     (scratch / "functions.py").write_text(FUNCTIONS, encoding="utf-8")
-    (scratch / "questions.toml").write_text(QUESTIONS, encoding="utf-8")
-    plain = [{"id": each.id, "text": each.text} for each in documents]
-    corpus = Corpus([_write(scratch / "docs.jsonl", plain)])
+    corpus = _corpus(scratch / "docs.jsonl", documents)
     done = apply_votes(corpus, path, taxonomy, Electorate(functions=[scratch / "functions.py"], aliases=True))
     print("functions failed:", dict(done.failed), {key: done.examples[key][1] for key in done.failed})
-    if asked:
-        few = Corpus([_write(scratch / "few.jsonl", plain[:asked])])
-        asking = Electorate(prompts=[scratch / "questions.toml"], prompting=Prompting("embedded"))
-        done = apply_votes(few, path, taxonomy, asking)
-        print(f"the model: {done.documents} documents, {done.requests} requests, {done.tokens} tokens,", end=" ")
-        print(f"{done.seconds:.0f} s, failed: {dict(done.failed)}", flush=True)
+
+
+def _ask(scratch: Path, path: Path, taxonomy: Taxonomy, documents: Sequence[Document]) -> None:
+    """Have the embedded model answer questions about some documents."""
+    (scratch / "questions.toml").write_text(QUESTIONS, encoding="utf-8")
+    asking = Electorate(prompts=[scratch / "questions.toml"], prompting=Prompting("embedded"))
+    done = apply_votes(_corpus(scratch / "few.jsonl", documents), path, taxonomy, asking)
+    print(f"the model: {done.documents} documents, {done.requests} requests, {done.tokens} tokens,", end=" ")
+    print(f"{done.seconds:.0f} s, failed: {dict(done.failed)}", flush=True)
+
+
+def _corpus(path: Path, documents: Sequence[Document]) -> Corpus:
+    return Corpus([_write(path, [{"id": each.id, "text": each.text} for each in documents])])
 
 
 def _write(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
