@@ -1,6 +1,6 @@
 """How well votes are combined: three corpora with votes as given, beside Snorkel's label model, and ten million votes.
 
-Run it with ``python benchmarks/votes.py [ws] [scale] [--seeds 5] [--votes 10000000] [--json]``. ``ws`` needs the
+Run it with ``python benchmarks/votes.py [ws] [debtags] [scale] [--seeds 5] [--json]``. ``ws`` and ``debtags`` need the
 development data (LABELMILL_DATA, or ../shared/data); Snorkel's figures are printed where it can be imported. Settings
 are chosen on the validation documents, figures are of the test documents. ``scale`` draws votes of voters whose
 accuracy is known, has them in a DuckDB file, and runs ``labelmill votes combine``.
@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from data import data_folder
 from numpy.typing import NDArray
+from votes_debtags import measure_debtags
 
 from labelmill.learning.combining import combine
 from labelmill.learning.dawid_skene import dawid_skene
@@ -225,7 +226,7 @@ def features_of(corpus: Corpus) -> Any:
     return sparse.hstack([words, sparse.csr_matrix(load_embedder("minilm").embed(corpus.texts))]).tocsr()
 
 
-def measure_corpus(name: str, seeds: int, *, models: bool) -> dict[str, Any]:
+def measure_corpus(name: str, seeds: int, *, models: bool, only: str) -> dict[str, Any]:
     corpus = Corpus(name)
     features = features_of(corpus) if models else None
     test = corpus.at("test")
@@ -235,6 +236,8 @@ def measure_corpus(name: str, seeds: int, *, models: bool) -> dict[str, Any]:
         "ways": {},
     }
     for way, make in combiners(corpus).items():
+        if only not in way:
+            continue
         figures = []
         for seed in range(seeds):
             table = make(seed)
@@ -312,21 +315,28 @@ def _f1(yes: NDArray[np.bool_], true: NDArray[np.bool_]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("part", nargs="*", help="ws, scale; both by default")
+    parser.add_argument("part", nargs="*", help="ws, debtags, scale; all by default")
     parser.add_argument("--corpus", action="append", help=f"of {', '.join(CORPORA)}; all by default")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--votes", type=int, default=10_000_000)
+    parser.add_argument("--documents", type=int, default=400, help="of debtags")
+    parser.add_argument(
+        "--asked", type=int, default=50, help="documents of debtags that the embedded model is asked of"
+    )
     parser.add_argument("--no-end-model", action="store_true")
+    parser.add_argument("--way", default="", help="only the ways whose name has this in it")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    parts = arguments.part or ["ws", "scale"]
+    parts = arguments.part or ["ws", "debtags", "scale"]
     found: dict[str, Any] = {}
     if "scale" in parts:
         found["scale"] = measure_scale(arguments.votes)
         print(found["scale"])
+    if "debtags" in parts:
+        found["debtags"] = measure_debtags(arguments.documents, arguments.asked)
     if "ws" in parts:
         for name in arguments.corpus or CORPORA:
-            found[name] = measure_corpus(name, arguments.seeds, models=not arguments.no_end_model)
+            found[name] = measure_corpus(name, arguments.seeds, models=not arguments.no_end_model, only=arguments.way)
     if arguments.json:
         print(json.dumps(found, indent=2))
 

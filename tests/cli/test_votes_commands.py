@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from scripted import write_jsonl
+from scripted import served, write_jsonl
+from scripted_interviewee import Interviewee
 
 
 @pytest.fixture
@@ -149,3 +150,40 @@ def test_a_function_that_fails_ends_with_code_3(cli, docs, tags, tmp_path):
     assert done.code == 3
     assert json.loads(done.out)["votes"] == {"works": 2}
     assert "breaks: raised on 2 documents, the first one a: ZeroDivisionError: division by zero" in done.err
+
+
+def test_a_model_that_answers_questions_is_a_voter(cli, docs, tags, tmp_path):
+    """Behind a server; the same command again asks nothing, and a file that names no label is told at once."""
+    questions, out = tmp_path / "questions.toml", tmp_path / "v.duckdb"
+    questions.write_text(
+        '[[questions]]\nname = "course"\nquestion = "What is it?"\nanswers = ["baked", "soup", "other"]\n'
+        '[questions.votes]\nbaked = "bread"\nsoup = "soup"\n'
+    )
+    model = Interviewee(lambda text, _: {"course": "soup" if "soup" in text else "baked"})
+    with served(model) as url:
+        command = ("votes", "apply", docs, "-t", tags, "--prompts", questions, "--lm", url, "-o", out)
+        first, again = cli(*command, "--json"), cli(*command)
+    assert first.code == again.code == 0, first.err
+    assert json.loads(first.out) | {"seconds": 0, "out": ""} == {
+        "out": "",
+        "documents": 2,
+        "unreadable": 0,
+        "votes": {"course": 2},
+        "failures": [],
+        "given_up": [],
+        "requests": 2,
+        "tokens": 24,
+        "seconds": 0,
+    }
+    assert len(model.requests) == 2
+    assert "course: 2 votes" in again.out
+    questions.write_text(questions.read_text().replace('"bread"', '"brick"'))
+    told = cli("votes", "apply", docs, "-t", tags, "--prompts", questions, "--lm", "embedded", "-o", out)
+    assert (told.code, "'baked' votes on no label" in told.err) == (1, True)
+
+
+def test_snorkel_is_for_exclusive_labels(cli, votes):
+    """Else it is refused before it is looked for."""
+    told = cli("votes", "combine", votes, "--method", "snorkel")
+    assert told.code == 1
+    assert "Give --exclusive if they have" in told.err

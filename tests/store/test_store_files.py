@@ -298,3 +298,12 @@ def test_many_rows_go_in_by_parts(tmp_path):
         Written(path).writer(store, taxonomy=Taxonomy.from_names(names))
     with Store(path) as store:
         assert read_taxonomy(store, "first").names == tuple(names)
+
+
+def test_ctrl_c_in_the_midst_of_a_query_is_ctrl_c(tmp_path):
+    """DuckDB says so in words of its own; what is wrong otherwise stays what it is."""
+    with Store(tmp_path / "runs.duckdb", write=True) as store:
+        with pytest.raises(KeyboardInterrupt), store.errors():
+            raise RuntimeError("Query interrupted")
+        with pytest.raises(RuntimeError, match="another"), store.errors():
+            raise RuntimeError("another")

@@ -26,6 +26,7 @@ from labelmill.cli import (
     votes,
 )
 from labelmill.cli.console import fail
+from labelmill.cli.next import next_
 
 app = typer.Typer(
     name="labelmill",
@@ -43,6 +44,7 @@ app.command("serve")(serve.serve)
 app.command("eval")(evaluation.evaluate)
 app.command("compare")(compare.compare)
 app.command("report")(report.report)
+app.command("next")(next_)
 app.command("export")(exchange.export)
 app.command("import")(exchange.import_)
 app.command("runs")(evaluation.runs)

@@ -17,9 +17,10 @@ from labelmill.learning.calibration import Calibration
 from labelmill.learning.folds import draw_parts
 from labelmill.learning.majority import majority, majority_suffices, weighted_majority
 from labelmill.learning.rank_votes import fuse_ranks
+from labelmill.learning.snorkel_model import snorkel_model
 from labelmill.learning.votes import KnownLabels, SoftLabels, Votes
 
-Method = Literal["auto", "majority", "weighted", "dawid-skene", "ranks"]
+Method = Literal["auto", "majority", "weighted", "dawid-skene", "ranks", "snorkel"]
 METHODS: tuple[str, ...] = get_args(Method)
 
 FEWEST_GOLD = 30
@@ -99,10 +100,20 @@ def combine(
         seed: Of the parts of gold that are left out in turn.
 
     Raises:
-        InputError: There are no votes, the method is none, or gold of exclusive labels is not one label a document.
+        InputError: There are no votes, the method is none or not for such labels, or gold of exclusive labels is not
+            one label a document.
+        MissingExtraError: The method needs a package that is not installed.
     """
     known = known or KnownLabels.none()
     _check(votes, known, method, exclusive=exclusive)
+    if method == "snorkel":
+        if not exclusive:
+            raise InputError(
+                "Snorkel's label model knows only documents that have exactly one label",
+                remedy="Give --exclusive if they have, or use --method dawid-skene.",
+            )
+        soft = snorkel_model(votes, known, seed=seed)
+        return Combination(soft, method, "as asked for", probabilities=True, quality=VoterQuality())
     if method != "auto":
         recipe = _recipes(exclusive=exclusive)[method][0]
         return _finish(votes, known, recipe, "as asked for", exclusive=exclusive, seed=seed)

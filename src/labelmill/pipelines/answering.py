@@ -13,7 +13,7 @@ from labelmill.models.client import ChatModel
 from labelmill.pipelines.loop import give_up
 from labelmill.pipelines.questions import Cost, Question, Unreadable
 from labelmill.records import Failure
-from labelmill.store import StageResult
+from labelmill.store import Spending, StageResult
 
 Answers = Callable[[Iterable[str]], Mapping[str, list[Any]]]
 """Looks up stored outputs of stages by key; gives those that there are."""
@@ -184,3 +184,18 @@ def _answered(findings: Iterable[_Finding]) -> list[StageResult]:
     """Pick the answers out of what has ended."""
     ended = [each for each in findings if each.done() and not each.cancelled() and each.exception() is None]
     return [stage for each in ended if (stage := each.result().stage) is not None]
+
+
+def spendings(spent: Mapping[str, Cost]) -> list[Spending]:
+    """Write costs, by stage, as the store keeps them."""
+    return [
+        Spending(
+            stage,
+            cost.requests,
+            cost.prompt_tokens,
+            cost.cached_tokens,
+            cost.completion_tokens,
+            round(cost.seconds, 4),
+        )
+        for stage, cost in spent.items()
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
 from labelmill.errors import ModelGone, StoreError
@@ -12,16 +12,16 @@ from labelmill.models.balance import ServerState
 from labelmill.models.client import ChatModel
 from labelmill.models.prefix_cache import PrefixCache, read_prefix_cache
 from labelmill.models.served import ServedModel
+from labelmill.pipelines.answering import spendings
 from labelmill.pipelines.budget import Account, Budget, size_of
 from labelmill.pipelines.execution import BatchResult, Execution
 from labelmill.pipelines.feeding import BATCH_DOCUMENTS, batched, next_of
 from labelmill.pipelines.loop import give_up, raise_from, settle
 from labelmill.pipelines.program import Program
 from labelmill.pipelines.progress import OnProgress, RunProgress
-from labelmill.pipelines.questions import Cost
 from labelmill.pipelines.todo import Todo
 from labelmill.records import Document, Failure
-from labelmill.store import RunWriter, Spending
+from labelmill.store import RunWriter
 from labelmill.store.heartbeat import Heartbeat
 
 _SECONDS_BETWEEN_BEATS = 1.0
@@ -116,7 +116,7 @@ class BatchRun:
             if left := execution.take_left():
                 self._writer.write([], [], left)
         finally:
-            self._writer.close(state, self._progress.seconds, _spendings(execution.take_spent()), prefix)
+            self._writer.close(state, self._progress.seconds, spendings(execution.take_spent()), prefix)
 
     async def _run_batches(self, execution: Execution, batches: Iterator[list[Document | Failure]]) -> str:
         """Keep batches under way until there are no more; tell how that ended."""
@@ -168,7 +168,7 @@ class BatchRun:
         spent = execution.take_spent()
         write = self._writer.write
         writing = asyncio.create_task(
-            asyncio.to_thread(write, result.documents, failures, result.stages, _spendings(spent))
+            asyncio.to_thread(write, result.documents, failures, result.stages, spendings(spent))
         )
         try:
             await asyncio.shield(writing)
@@ -232,21 +232,6 @@ async def _prefix_cache(model: ChatModel | None) -> PrefixCache | None:
 
 def _never(_key: str) -> bool:
     return False
-
-
-def _spendings(spent: Mapping[str, Cost]) -> list[Spending]:
-    """Write costs, by stage, as the store keeps them."""
-    return [
-        Spending(
-            stage,
-            cost.requests,
-            cost.prompt_tokens,
-            cost.cached_tokens,
-            cost.completion_tokens,
-            round(cost.seconds, 4),
-        )
-        for stage, cost in spent.items()
-    ]
 
 
 def _states(model: ChatModel | None) -> Sequence[ServerState]:

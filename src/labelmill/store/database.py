@@ -42,6 +42,8 @@ _FILE_ERRORS = (
 )
 
 
+_INTERRUPTED = "Query interrupted"
+
 _MAGIC = slice(8, 12)
 """Where a DuckDB file says what it is."""
 
@@ -126,6 +128,10 @@ class Store:
             yield
         except _FILE_ERRORS as error:
             raise StoreError(_explain(path or self.path, str(error))) from error
+        except RuntimeError as error:
+            if _INTERRUPTED in str(error):  # Ctrl-C in the midst of a query
+                raise KeyboardInterrupt from error
+            raise
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

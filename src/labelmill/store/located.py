@@ -48,3 +48,15 @@ def batches_of(keys: KeyMap, wanted: Iterable[str]) -> dict[str, int]:
     """Return those of some keys that may be in the file, each with its batch."""
     found = ((key, keys.get(key)) for key in wanted)
     return {key: batch for key, batch in found if batch is not None}
+
+
+def last_batch(store: Store) -> int:
+    """Return the number of the last commit of a file; 0 where there was none."""
+    (last,) = store.first(_LAST_BATCH) or (0,)
+    return int(last)
+
+
+_LAST_BATCH = (
+    "SELECT greatest((SELECT max(batch) FROM stages), (SELECT max(batch) FROM documents), "
+    "(SELECT max(batch) FROM failures), 0)"
+)

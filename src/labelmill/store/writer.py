@@ -11,16 +11,12 @@ from typing import Any
 from labelmill.errors import StoreError
 from labelmill.records import Failure
 from labelmill.store.database import Store
+from labelmill.store.located import last_batch
 from labelmill.store.predictions import insert_predictions
 from labelmill.store.results import DocumentResult, Spending, StageResult
 from labelmill.store.stored import Stored
 from labelmill.store.taxonomies import put_taxonomy
 from labelmill.taxonomy import Taxonomy
-
-_LAST_BATCH = (
-    "SELECT greatest((SELECT max(batch) FROM stages), (SELECT max(batch) FROM documents), "
-    "(SELECT max(batch) FROM failures), 0)"
-)
 
 RENEW_EVERY = 256
 """Batches: 8,192 documents or so, in which DuckDB takes some 30 MB more, until it is closed."""
@@ -65,7 +61,7 @@ class RunWriter:
         self.stored = Stored(store, run, taxonomy)
         self._lock = self.stored.lock
         with store.errors():
-            (self._batch,) = store.first(_LAST_BATCH) or (0,)
+            self._batch = last_batch(store)
         self._seconds = self.stored.spent()[1]
 
     @property
@@ -146,7 +142,7 @@ class RunWriter:
         self._store.renew()
         self._since_renewed = 0
         with self._store.errors():
-            (last,) = self._store.first(_LAST_BATCH) or (0,)
+            last = last_batch(self._store)
         if last > self._batch:
             raise StoreError(
                 f"Another process wrote into {self.path} meanwhile. Let one run write at a time, then run the same "

@@ -32,6 +32,11 @@ def apply(
     rules: Annotated[
         list[Path] | None, typer.Option(help="Words and regular expressions per label: TOML, JSONL, CSV; repeatable.")
     ] = None,
+    prompts: Annotated[
+        list[Path] | None,
+        typer.Option(help="Questions for a model, with answers that are votes: TOML; needs --lm; repeatable."),
+    ] = None,
+    lm: options.Lm = None,
     aliases: Annotated[bool, typer.Option("--aliases", help="Names of labels in a text vote for them.")] = False,
     neighbours: Annotated[
         list[Path] | None, typer.Option(help="Documents with gold labels, of which the nearest to a text vote.")
@@ -41,6 +46,9 @@ def apply(
         float, typer.Option(min=0.01, help="Seconds that a function or a rule may work on a document.")
     ] = 5.0,
     jobs: Annotated[int, typer.Option(min=1, help="Processes that have functions and rules vote.")] = 2,
+    concurrency: options.Concurrency = None,
+    timeout: options.Timeout = 300.0,
+    patience: options.Patience = 3600.0,
     labels_where: options.Where = None,
     language: options.Language = "en",
     limit: options.Limit = None,
@@ -48,15 +56,17 @@ def apply(
     text_field: options.TextField = "text",
     as_json: options.Json = False,
 ) -> None:
-    """Have labelling functions, rules, names and neighbours vote on documents.
+    """Have labelling functions, rules, names, neighbours and a model's answers to questions vote on documents.
 
-    What a voter said before is replaced. A function that fails on a document, or takes too long, stops nothing.
+    What a voter said before is replaced. A function that fails on a document, or takes too long, stops nothing. What a
+    model answered is kept in the file: after a kill, the same command asks it nothing twice.
 
     Example: labelmill votes apply ads.jsonl --taxonomy skills.csv --functions rules.py --aliases --out votes.duckdb
     """
     from labelmill.corpus import Corpus
     from labelmill.models.embedders import load_embedder
     from labelmill.pipelines.voting.apply import Electorate, apply_votes
+    from labelmill.pipelines.voting.interviewing import Prompting
     from labelmill.taxonomy import Taxonomy
 
     corpus = Corpus(docs, limit, id_field, text_field)
@@ -66,17 +76,31 @@ def apply(
     if neighbours:
         fetch_models([embedder], shown)
         near = load_embedder(embedder)
-    electorate = Electorate(tuple(functions or ()), tuple(rules or ()), aliases, tuple(neighbours or ()), near)
+    electorate = Electorate(
+        tuple(functions or ()),
+        tuple(rules or ()),
+        aliases,
+        tuple(neighbours or ()),
+        near,
+        tuple(prompts or ()),
+        Prompting(lm or "none", concurrency, timeout, patience),
+    )
 
     def told(progress: VotingProgress) -> None:
         total = f" of {progress.total:,}" if progress.total is not None else ""
+        asked = f"{progress.requests:,} requests, {progress.tokens:,} tokens, " if progress.requests else ""
         shown.show(
-            f"voted on {progress.documents:,}{total} documents, {progress.rate:,.1f}/s, "
-            f"{progress.votes.total():,} votes, {progress.failed.total():,} failures"
+            f"voted on {progress.documents:,}{total} documents, {progress.rate:,.1f}/s, {asked}"
+            f"{progress.votes.total():,} votes, {progress.failed.total():,} failures, "
+            f"{duration(progress.eta_seconds)} to go"
         )
 
     try:
         done = apply_votes(corpus, out, labels, electorate, limit_seconds=seconds, jobs=jobs, on_progress=told)
+    except KeyboardInterrupt:
+        shown.end()
+        say("Interrupted: these voters are incomplete. Run the same command again; what a model answered is kept.")
+        raise typer.Exit(130) from None
     finally:
         shown.end()
     _report_cast(out, done, as_json=as_json)
@@ -179,6 +203,8 @@ def _report_cast(out: Path, done: VotingProgress, *, as_json: bool) -> None:
                 "votes": dict(sorted(done.votes.items())),
                 "failures": failures,
                 "given_up": done.given_up,
+                "requests": done.requests,
+                "tokens": done.tokens,
                 "seconds": round(done.seconds, 3),
             }
         )
@@ -186,6 +212,10 @@ def _report_cast(out: Path, done: VotingProgress, *, as_json: bool) -> None:
         for voter, count in sorted(done.votes.items()):
             put(f"{voter}: {count:,} votes")
         say(f"Done in {duration(done.seconds)}: {done.votes.total():,} votes on {done.documents:,} documents, {out}.")
+        if done.requests:
+            say(
+                f"The model was sent {done.requests:,} requests, {done.tokens:,} tokens; its answers are kept in {out}."
+            )
     for each in failures:
         say(
             f"{each['voter']}: {each['kind']} on {each['count']:,} documents, "

@@ -28,6 +28,7 @@ class MethodChoice(StrEnum):
     weighted = "weighted"
     dawid_skene = "dawid-skene"
     ranks = "ranks"
+    snorkel = "snorkel"
 
 
 @app.command()

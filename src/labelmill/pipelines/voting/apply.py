@@ -1,4 +1,4 @@
-"""Having voters vote on a corpus: functions and rules in worker processes, aliases and neighbours here."""
+"""Having voters vote on a corpus: functions and rules in worker processes, questions by a model, the others here."""
 
 from __future__ import annotations
 
@@ -15,18 +15,25 @@ from uuid import uuid4
 from labelmill.corpus import Corpus, chunk
 from labelmill.errors import GoldError, InputError
 from labelmill.pipelines.gold import GoldCorpus
+from labelmill.pipelines.questions import Cost
 from labelmill.pipelines.voting.aliases import AliasMatches
+from labelmill.pipelines.voting.interviewing import Interviewer, Prompting
 from labelmill.pipelines.voting.pool import STRIKES, Cast, Worker, list_voters
+from labelmill.pipelines.voting.questioning import Questioning
+from labelmill.pipelines.voting.questionnaire import Questionnaire
 from labelmill.records import Document, Failure
 from labelmill.retrievers.base import Embedder
 from labelmill.retrievers.neighbours import Neighbours
 from labelmill.store import Store
+from labelmill.store.answers import KeptAnswers
 from labelmill.store.votes import MOST_FAILURES, VoterRow, VoteWriter
 from labelmill.taxonomy import Taxonomy
 
 LIMIT_SECONDS = 5.0
 
-_BATCH = 256
+_BATCH, _BATCH_TO_ASK = 256, 32
+"""Documents of a commit; fewer where a model is asked, which takes longer."""
+
 _CHUNK_CHARACTERS, _CHUNK_OVERLAP = 1200, 100
 _NEIGHBOURS_DEPTH = 10
 _LEAST_SHARE = 0.25
@@ -45,6 +52,8 @@ class Electorate:
         aliases: Whether the names of labels in a text vote for them.
         neighbours: Documents with gold labels, of which the nearest vote.
         embedder: What tells which are near.
+        prompts: Files of questions that a model answers, whose answers are votes.
+        prompting: The model.
     """
 
     functions: Sequence[Path] = ()
@@ -52,6 +61,8 @@ class Electorate:
     aliases: bool = False
     neighbours: Sequence[Path] = ()
     embedder: Embedder | None = None
+    prompts: Sequence[Path] = ()
+    prompting: Prompting = field(default_factory=Prompting)
 
 
 @dataclass(slots=True)
@@ -66,6 +77,8 @@ class VotingProgress:
         failed: Failures by voter and kind.
         examples: A failure's document and message, by voter and kind.
         given_up: Voters that hung or crashed too often.
+        requests: Put to a model.
+        tokens: That it read and wrote for them.
         started: On the monotonic clock.
     """
 
@@ -76,6 +89,8 @@ class VotingProgress:
     failed: Counter[tuple[str, str]] = field(default_factory=Counter)
     examples: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     given_up: list[str] = field(default_factory=list)
+    requests: int = 0
+    tokens: int = 0
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -87,6 +102,18 @@ class VotingProgress:
     def rate(self) -> float:
         """Documents a second."""
         return self.documents / max(self.seconds, 1e-9)
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """Seconds to go; None where the number of documents is not known, or nothing is done yet."""
+        if self.total is None or not self.documents:
+            return None
+        return max(self.total - self.documents, 0) / self.rate
+
+    def add(self, cost: Cost) -> None:
+        """Add what a request to a model cost."""
+        self.requests += cost.requests
+        self.tokens += cost.tokens
 
 
 def apply_votes(
@@ -102,7 +129,8 @@ def apply_votes(
     """Have voters vote on the documents of a corpus; what they said before is replaced.
 
     A function that raises, or takes too long, or names a label that is not there, has a failure for that document, and
-    everything else goes on. One that hangs or crashes three times is given up.
+    everything else goes on. One that hangs or crashes three times is given up. A model's answers to questions are kept
+    in the file as they come: the same call asks nothing twice, whatever ended it.
 
     Args:
         corpus: The documents.
@@ -117,6 +145,7 @@ def apply_votes(
         InputError: Nobody is to vote, or a module or file of voters cannot be used.
         CorpusError: The corpus cannot be read.
         StoreError: The file cannot be written.
+        ModelError: There is no model to answer questions, or it does not answer any more.
     """
     sources = [{"kind": "function", "path": str(path)} for path in electorate.functions]
     sources += [{"kind": "rules", "path": str(path)} for path in electorate.rules]
@@ -124,8 +153,10 @@ def apply_votes(
     voters = [VoterRow(name, kind, source) for name, kind, source in listed]
     here = _voters_here(taxonomy, electorate)
     voters += [voter for voter, _ in here]
+    asked = [Questionnaire.read(path, taxonomy) for path in electorate.prompts]
+    voters += [VoterRow(each.name, "prompt", form.source) for form in asked for each in form.questions]
     if not voters:
-        raise InputError("nobody is to vote", remedy="Give --functions, --rules, --aliases or --neighbours.")
+        raise InputError("nobody is to vote", remedy="Give --functions, --rules, --prompts, --aliases or --neighbours.")
     progress = VotingProgress(total=corpus.count())
     strikes: Counter[str] = Counter()
     names = [name for name, _, _ in listed]
@@ -135,7 +166,13 @@ def apply_votes(
         workers = [Worker(sources, limit_seconds, strikes) for _ in range(jobs if names else 0)]
         for worker in workers:
             stack.callback(worker.close)
-        for documents, casts in _cast(_batches(corpus, progress), names, workers):
+        cast = _cast(_batches(corpus, progress, _BATCH_TO_ASK if asked else _BATCH), names, workers)
+        if asked:
+            kept = KeptAnswers(store, f"votes of {', '.join(form.source for form in asked)}")
+            stack.callback(kept.close)
+            programs = [Questioning(form) for form in asked]
+            cast = stack.enter_context(Interviewer(programs, electorate.prompting, kept, progress.add)).of(cast)
+        for documents, casts in cast:
             rows, failures = _resolve(documents, casts, taxonomy)
             for _, vote in here:
                 rows += vote(documents)
@@ -149,7 +186,7 @@ def apply_votes(
     return progress
 
 
-def _batches(corpus: Corpus, progress: VotingProgress) -> Iterator[list[Document]]:
+def _batches(corpus: Corpus, progress: VotingProgress, size: int) -> Iterator[list[Document]]:
     batch: list[Document] = []
     for item in corpus.documents():
         if isinstance(item, Failure):
@@ -157,7 +194,7 @@ def _batches(corpus: Corpus, progress: VotingProgress) -> Iterator[list[Document
             progress.examples.setdefault(("", item.kind), (item.source, item.message))
             continue
         batch.append(item)
-        if len(batch) == _BATCH:
+        if len(batch) == size:
             yield batch
             batch = []
     if batch:
