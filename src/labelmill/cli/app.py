@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from labelmill.cli import compare, evaluation, label, models, plan, report, serve, status, taxonomy, tune, votes
+from labelmill.cli import compare, distill, evaluation, label, models, plan, report, serve, status, taxonomy, tune, votes
 from labelmill.cli.console import fail
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 app.command("label")(label.label)
 app.command("tune")(tune.tune)
+app.command("distill")(distill.distill)
 app.command("plan")(plan.plan)
 app.command("serve")(serve.serve)
 app.command("eval")(evaluation.evaluate)

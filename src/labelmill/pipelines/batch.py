@@ -183,6 +183,7 @@ class BatchRun:
         progress = self._progress
         progress.done += len(result.documents)
         progress.failed += len(failures)
+        progress.by_student += result.by_student
         progress.calls += result.calls
         progress.reused += result.reused
         self._account.settle(size, result.tokens, sum(cost.tokens for cost in spent.values()))
