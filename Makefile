@@ -10,7 +10,7 @@ DEMO_VENV ?= .venv-demo
 VLLM_VENV ?= .venv-vllm
 BIN := $(VENV)/bin
 WORKERS ?= 2
-EVERYTHING := .[local,skos,tune,dev]
+EVERYTHING := .[local,skos,tune,distill,dev]
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
@@ -53,7 +53,7 @@ docs: $(VENV)/.installed  ## Run the examples in docstrings
 	@$(BIN)/python -m pytest -q --doctest-modules src/labelmill
 
 bench: $(VENV)/.installed  ## Run the benchmarks; with LM=URL, of an idle vLLM server, also those that need one
-	@for script in startup metrics ledger overhead esco irera tuned corpora skos taxonomy_gaps generated_taxonomy taxonomy_change; do \
+	@for script in startup metrics ledger overhead esco irera tuned corpora skos taxonomy_gaps generated_taxonomy taxonomy_change distill; do \
 	  echo "== $$script"; $(BIN)/python benchmarks/$$script.py || exit; \
 	done
 	@for script in $(if $(LM),saturation prefix_cache); do \

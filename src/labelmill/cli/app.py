@@ -11,7 +11,20 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from labelmill.cli import compare, distill, evaluation, label, models, plan, report, serve, status, taxonomy, tune, votes
+from labelmill.cli import (
+    compare,
+    distill,
+    evaluation,
+    label,
+    models,
+    plan,
+    report,
+    serve,
+    status,
+    taxonomy,
+    tune,
+    votes,
+)
 from labelmill.cli.console import fail
 
 app = typer.Typer(

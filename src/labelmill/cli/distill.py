@@ -36,7 +36,8 @@ class FeaturesChoice(StrEnum):
 def distill(
     runs: options.RunsFile,
     corpus: Annotated[
-        list[Path], typer.Option("--corpus", "-c", help="The documents that were labelled; the run's file has no texts.")
+        list[Path],
+        typer.Option("--corpus", "-c", help="The documents that were labelled; the run's file has no texts."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The student's folder to write.")],
     run: options.Run = None,
@@ -118,7 +119,7 @@ def _put(done: Distilled) -> None:
         f"{figures['kind']}, {figures['features']}"
     )
     if "pruned_yes" in figures:
-        put(f"  left out as confidently wrong: {figures['pruned_yes']:,} labels given, {figures['pruned_no']:,} not given")
+        put(f"  left out as confidently wrong: {figures['pruned_yes']:,} labels given, {figures['pruned_no']:,} not")
     put(f"  F1 with its teacher on documents that it had not seen: {figures['agreement']:.3f}")
     said = ", ".join(f"{name} {value:.3g}" for name, value in figures["decision"].items())
     put(f"  final sets against {figures['judged_by']}, {figures['judged_documents']:,} documents: {said}")

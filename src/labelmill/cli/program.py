@@ -149,7 +149,9 @@ def _choose(
         "timeout": timeout,
         "patience": patience,
     }
-    return ProgramChoice(taxonomy, labels_where, under, language, lm, embedder, infer, rank, tuned, student, gold, settings)
+    return ProgramChoice(
+        taxonomy, labels_where, under, language, lm, embedder, infer, rank, tuned, student, gold, settings
+    )
 
 
 def fetch_models(names: list[str], shown: Progress) -> None:

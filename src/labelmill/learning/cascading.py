@@ -133,7 +133,8 @@ def fit_certainty(
         needed = documents_needed(table[:, start], worst, delta)
         more = f"Give about {needed:,.0f} documents, or p" if np.isfinite(needed) else "P"
         raise InputError(
-            f"'{kind}>={level:g}' cannot be promised with {100 * (1 - delta):g}% confidence by {len(gains):,} documents",
+            f"'{kind}>={level:g}' cannot be promised with {100 * (1 - delta):g}% confidence by {len(gains):,} "
+            "documents",
             remedy=f"{more}romise less.",
         )
     last = int(np.argmin(kept)) if not kept.all() else len(kept)

@@ -22,6 +22,7 @@ from labelmill.retrievers.base import Embedder
 from labelmill.retrievers.students import StudentFolder
 from labelmill.taxonomy import Taxonomy
 
+
 def with_cascade(
     spec: ProgramSpec,
     wish: str,

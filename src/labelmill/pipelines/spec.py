@@ -130,6 +130,22 @@ class ProgramSpec(BaseModel):
         return {name: value for name, value in values.items() if name not in since} | {"examples": len(self.examples)}
 
     @model_validator(mode="after")
+    def _consistent_lanes(self) -> ProgramSpec:
+        if not self.embedders and not self.is_student:
+            raise ValueError("embedders: there is none")
+        if self.lanes and STUDENT_LANE in self.lanes and not self.student:
+            raise ValueError(f"the lane {STUDENT_LANE} without a student's key")
+        if self.is_student and (self.uses_model or self.fusion or self.blend or self.cascade):
+            raise ValueError("a student has no stages beside it")
+        if self.cascade and not self.student:
+            raise ValueError("a cascade without a student's key")
+        if self.chunk_overlap >= self.chunk_characters:
+            raise ValueError(
+                f"chunk_overlap={self.chunk_overlap} must be less than chunk_characters={self.chunk_characters}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _consistent(self) -> ProgramSpec:
         if self.uses_model and not self.model:
             stages = {f"infer={self.infer!r}": self.infer != "windows", f"rank={self.rank!r}": self.rank != "fusion"}
@@ -139,24 +155,13 @@ class ProgramSpec(BaseModel):
         if self.top_k > self.candidates:
             raise ValueError(f"top_k={self.top_k} is more than the {self.candidates} candidates that are ranked")
         learned = {"blend": self.blend, "calibration": self.calibration, "decision": self.decision}
-        if not self.embedders and not self.is_student:
-            raise ValueError("embedders: there is none")
-        if self.lanes and STUDENT_LANE in self.lanes and not self.student:
-            raise ValueError(f"the lane {STUDENT_LANE} without a student's key")
-        if self.is_student and (self.uses_model or self.fusion or self.blend or self.cascade):
-            raise ValueError("a student has no stages beside it")
-        if self.cascade and not self.student:
-            raise ValueError("a cascade without a student's key")
-        if self.fusion is None and not self.is_student and (without := [name for name, value in learned.items() if value is not None]):
+        without = [name for name, value in learned.items() if value is not None]
+        if without and self.fusion is None and not self.is_student:
             raise ValueError(f"{' and '.join(without)} without a learned fusion, whose probabilities they need")
         if self.fusion and self.rank != "fusion" and self.blend is None:
             raise ValueError(f"rank={self.rank!r} with learned fusion needs a blend, which says what its answers weigh")
         if self.fusion and self.candidates > self.pool:
             raise ValueError(f"candidates={self.candidates} is more than the pool={self.pool} that fusion looks at")
-        if self.chunk_overlap >= self.chunk_characters:
-            raise ValueError(
-                f"chunk_overlap={self.chunk_overlap} must be less than chunk_characters={self.chunk_characters}"
-            )
         return self
 
 

@@ -133,7 +133,8 @@ _SUMMARY = (
     "count(DISTINCT document) FILTER (selected) AS labelled FROM predictions WHERE run = $run), "
     "cache AS (SELECT coalesce(sum(prefix_queries), 0)::BIGINT, coalesce(sum(prefix_hits), 0)::BIGINT "
     "FROM sittings WHERE run = $run) "
-    "SELECT state, taxonomy, documents, failures, ranked, chosen, documents - labelled, by_student, taken.*, spending.*, cache.*, "
-    "seconds, epoch(started), epoch(updated), corpus, program FROM runs, taken, spending, cache, done, failed, found "
+    "SELECT state, taxonomy, documents, failures, ranked, chosen, documents - labelled, by_student, taken.*, "
+    "spending.*, cache.*, seconds, epoch(started), epoch(updated), corpus, program "
+    "FROM runs, taken, spending, cache, done, failed, found "
     "WHERE run = $run"
 )

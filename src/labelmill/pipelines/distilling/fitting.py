@@ -83,8 +83,8 @@ def fit_student(
         wish: What it looks at.
         embedder: For vectors.
         kind: What it is.
-        pruned: Whether labels that are confidently wrong are left out, by confident learning.
-        weighted: Whether documents of which the teacher is unsure count for less.
+        pruned: Whether a linear one leaves out labels that are confidently wrong, by confident learning.
+        weighted: Whether to it documents of which the teacher is unsure count for less; trees see labels drawn anew.
         told: Told what is being done.
     """
     labels = np.unique(lessons.label[lessons.target > 0])
@@ -96,8 +96,11 @@ def fit_student(
     cells = len(labels) * len(lessons)
     few = len(labels) <= _MOST_LABELS and cells <= _MOST_CELLS
     figures: dict[str, Any] = {"labels": len(labels), "words": words, "width": rows.shape[1] - words}
-    fit = _fit_linear if kind == "linear" or (kind == "auto" and few) else _fit_trees
-    model, unseen, found, more = fit(lessons, labels, rows, pruned, weighted, told)
+    if kind == "linear" or (kind == "auto" and few):
+        weights = certain_of(lessons) if weighted else np.ones(len(lessons), dtype=np.float32)
+        model, unseen, found, more = _fit_linear(lessons, labels, rows, weights, pruned, told)
+    else:
+        model, unseen, found, more = _fit_trees(lessons, labels, rows, told)
     own = [(labels[best].astype(np.intp), scores) for best, scores in found]
     return Fitted(model, features, labels, unseen, own, figures | more)
 
@@ -123,16 +126,18 @@ def certain_of(lessons: Lessons) -> NDArray[np.float32]:
     count = partial(np.bincount, lessons.row, minlength=len(lessons))
     right, number, whole = count(lessons.target * likely), count(likely), count(lessons.target)
     sure = np.maximum(2 * right / np.maximum(number + whole, 1e-9), _LEAST_WEIGHT)
-    return (sure / sure.mean()).astype(np.float32)
+    return np.asarray(sure / sure.mean(), dtype=np.float32)
+
+
+_Fit = tuple[LinearModel | TreeModel, NDArray[np.intp], list[Found], dict[str, Any]]
 
 
 def _fit_linear(
-    lessons: Lessons, labels: NDArray[np.int32], rows: Any, pruned: bool, weighted: bool, told: Told
-) -> tuple[LinearModel, NDArray[np.intp], list[Found], dict[str, Any]]:
+    lessons: Lessons, labels: NDArray[np.int32], rows: Any, weights: NDArray[np.float32], pruned: bool, told: Told
+) -> _Fit:
     targets = np.zeros((len(lessons), len(labels)), dtype=np.float32)
     kept = lessons.target > 0
     targets[lessons.row[kept], np.searchsorted(labels, lessons.label[kept])] = lessons.target[kept]
-    weights = certain_of(lessons) if weighted else np.ones(len(lessons), dtype=np.float32)
     told("choosing the strength of the penalty")
     strength = choose_strength(rows, targets, weights)
     told("fitting")
@@ -154,9 +159,7 @@ def _fit_linear(
     return model, np.arange(len(lessons)), found, figures
 
 
-def _fit_trees(
-    lessons: Lessons, labels: NDArray[np.int32], rows: Any, pruned: bool, weighted: bool, told: Told
-) -> tuple[TreeModel, NDArray[np.intp], list[Found], dict[str, Any]]:
+def _fit_trees(lessons: Lessons, labels: NDArray[np.int32], rows: Any, told: Told) -> _Fit:
     rng = np.random.default_rng(0)
     held = np.arange(len(lessons)) % _HELD_OUT == 0
     own = np.searchsorted(labels, lessons.label)

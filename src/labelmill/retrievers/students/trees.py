@@ -83,7 +83,7 @@ class TreeModel:
             scores = np.round(np.array([score for _, score in said], dtype=np.float64), _DIGITS)
             known = labels < self._labels
             order = np.lexsort((labels[known], -scores[known]))
-            found.append((labels[known][order], np.clip(scores[known][order], 0, 1)))
+            found.append((labels[known][order], np.asarray(np.clip(scores[known][order], 0, 1), np.float64)))
         return found
 
 
