@@ -116,8 +116,9 @@ def assemble(
             held_out=held_out,
             student=opened,
         ),
-        infer=make_infer(spec, first, folds) if first else None,
-        rank=make_rank(spec, taxonomy, first, folds) if first else None,
+        # Not by its truth: an embedder that remembers is empty at first.
+        infer=None if first is None else make_infer(spec, first, folds),
+        rank=None if first is None else make_rank(spec, taxonomy, first, folds),
         embedders=tuple(embedder.fingerprint for embedder in loaded),
         embedder=first,
         shortcut=_shortcut(spec, taxonomy, opened) if opened else None,
@@ -127,13 +128,14 @@ def assemble(
 def _open_student(
     student: StudentFolder, taxonomy: Taxonomy, spec: ProgramSpec, embedders: Sequence[Embedder]
 ) -> Student:
-    """Give a student its embedder: that of the program which has its name, or one of its own."""
-    named = student.header.embedder
+    """Give a student its embedder: one of the program, or where the program has others, one of its own."""
+    named, fingerprint = student.header.embedder, student.header.embedder_fingerprint
     if not named:
         return student.open(taxonomy, None)
-    # By the specification's names: the embedders themselves may have been given as objects, or at another address.
-    known = dict(zip(spec.embedders, embedders, strict=True))
-    return student.open(taxonomy, known.get(named) or MemoEmbedder(load_embedder(named), _REMEMBERED_TEXTS))
+    # By the specification's names too: an embedder may have been given as an object.
+    own = [each for name, each in zip(spec.embedders, embedders, strict=True) if name == named]
+    own += [each for each in embedders if each.fingerprint == fingerprint or spec.is_student]
+    return student.open(taxonomy, own[0] if own else MemoEmbedder(load_embedder(named), _REMEMBERED_TEXTS))
 
 
 def _shortcut(spec: ProgramSpec, taxonomy: Taxonomy, student: Student) -> Shortcut | None:

@@ -97,8 +97,8 @@ class Features:
         """
         from scipy import sparse
 
-        parts = [self.tfidf.rows(texts)] if self.tfidf else []
-        if self.embedder:
+        parts = [] if self.tfidf is None else [self.tfidf.rows(texts)]
+        if self.embedder is not None:  # one that remembers is empty at first, and so false
             parts.append(sparse.csr_array(embed_documents(self.embedder, texts)))
         return parts[0] if len(parts) == 1 else sparse.hstack(parts, format="csr")
 

@@ -130,9 +130,8 @@ class StudentFolder:
             )
         except ValueError as error:
             raise InputError(f"the student is damaged: {error}", path=self.path, remedy=_REMEDY) from error
-        features = Features(tfidf, embedder if self.header.width else None)
-        fingerprint = content_key(self.key, embedder.fingerprint if embedder and self.header.width else "")
-        return Student(features, model, positions, fingerprint)
+        fingerprint = content_key(self.key, "" if embedder is None else embedder.fingerprint)
+        return Student(Features(tfidf, embedder), model, positions, fingerprint)
 
 
 def write_student(
@@ -176,14 +175,12 @@ def write_student(
             if isinstance(model, TreeModel):
                 model.write(scratch / TREES)
             names = sorted(str(each.relative_to(scratch)) for each in scratch.rglob("*") if each.is_file())
-            seen: FeatureKind = (
-                "both" if features.tfidf and features.embedder else "tfidf" if features.tfidf else "embedding"
-            )
+            seen: FeatureKind = "tfidf" if features.embedder is None else "both" if features.tfidf else "embedding"
             header = Header(
                 kind="linear" if isinstance(model, LinearModel) else "omikuji",
                 features=seen,
                 embedder=embedder,
-                embedder_fingerprint=features.embedder.fingerprint if features.embedder else "",
+                embedder_fingerprint="" if features.embedder is None else features.embedder.fingerprint,
                 width=width,
                 labels=tuple(labels),
                 files={name: _hash(scratch / name) for name in names},
