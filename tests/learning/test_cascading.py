@@ -33,7 +33,9 @@ def test_a_promise_is_read(text, wanted):
     assert parse_cascade(text) == wanted
 
 
-@pytest.mark.parametrize("text", ["precision", "f1>=0.5", "recall<=0.5", "recall>=1.5", "recall>=0.0", "", "agreement>=x"])
+@pytest.mark.parametrize(
+    "text", ["precision", "f1>=0.5", "recall<=0.5", "recall>=1.5", "recall>=0.0", "", "agreement>=x"]
+)
 def test_what_is_no_promise_is_refused(text):
     """With what could be written."""
     with pytest.raises(InputError, match="agreement>=0.9"):

@@ -56,7 +56,12 @@ def test_steps_come_to_the_same(lesson, monkeypatch):
     stepwise = fit_ridge(rows, targets, weights, 1.0, told.append)
     np.testing.assert_allclose(stepwise.coefficients, exact.coefficients, atol=1e-3)
     assert np.corrcoef(stepwise.left_out.ravel(), exact.left_out.ravel())[0, 1] > 0.8
-    assert told == ["fitting without part 1 of 3", "fitting without part 2 of 3", "fitting without part 3 of 3", "fitting"]
+    assert told == [
+        "fitting without part 1 of 3",
+        "fitting without part 2 of 3",
+        "fitting without part 3 of 3",
+        "fitting",
+    ]
 
 
 def test_noise_wants_a_stronger_penalty_than_what_can_be_learned(lesson):

@@ -151,16 +151,23 @@ class Bomb:
 
 
 ATTACKS = {
-    "labels that are not there": lambda path: rewrite(path, indices=np.full(len(load(path)["indices"]), 2**30, np.int32)),
+    "labels that are not there": lambda path: rewrite(
+        path, indices=np.full(len(load(path)["indices"]), 2**30, np.int32)
+    ),
     "negative labels": lambda path: rewrite(path, indices=np.full(len(load(path)["indices"]), -1, np.int32)),
     "rows out of bounds": lambda path: rewrite(path, indptr=load(path)["indptr"] * 1000),
-    "rows that go back": lambda path: rewrite(path, indptr=load(path)["indptr"][[0, *range(2, 0, -1), *range(3, len(load(path)["indptr"]))]]),
+    "rows that go back": lambda path: rewrite(
+        path, indptr=load(path)["indptr"][[0, *range(2, 0, -1), *range(3, len(load(path)["indptr"]))]]
+    ),
     "slots beyond the hash": lambda path: rewrite(path, slots=load(path)["slots"] + 2**20),
     "another type": lambda path: rewrite(path, data=load(path)["data"].astype(np.float64)),
     "no numbers": lambda path: rewrite(path, data=load(path)["data"] * np.float32("nan")),
     "fewer labels": lambda path: rewrite(path, base=load(path)["base"][:2]),
     "a pickle": lambda path: rewrite(path, data=np.array([Bomb(path / "bomb")], dtype=object)),
-    "a packed archive": lambda path: (np.savez_compressed(path / "arrays.npz", **load(path)), rehash(path, "arrays.npz")),
+    "a packed archive": lambda path: (
+        np.savez_compressed(path / "arrays.npz", **load(path)),
+        rehash(path, "arrays.npz"),
+    ),
     "no archive": lambda path: ((path / "arrays.npz").write_bytes(b"nonsense"), rehash(path, "arrays.npz")),
     "a changed file": lambda path: (path / "held.npz").write_bytes(b"nonsense"),
     "a file elsewhere": lambda path: rehash(path, files={"arrays.npz": "", "held.npz": "", "../../secret": ""}),
