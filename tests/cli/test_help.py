@@ -52,6 +52,7 @@ def test_these_are_the_commands():
         "votes import",
         "votes summary",
         "votes combine",
+        "distill",
     }
     assert set(COMMANDS) == wanted
 

@@ -38,7 +38,7 @@ def test_a_promise_is_read(text, wanted):
 )
 def test_what_is_no_promise_is_refused(text):
     """With what could be written."""
-    with pytest.raises(InputError, match="agreement>=0.9"):
+    with pytest.raises(InputError, match=r"agreement>=0\.9"):
         parse_cascade(text)
 
 

@@ -16,14 +16,16 @@ from labelmill.pipelines.distilling import distill
 from labelmill.pipelines.distilling.lessons import read_lessons
 from labelmill.pipelines.gold import GoldCorpus
 from labelmill.pipelines.program_file import ProgramFile
+from labelmill.pipelines.tuning import tune
 from labelmill.pipelines.voting.combine import combine_votes
 from labelmill.pipelines.voting.importing import import_labels
+from labelmill.retrievers.students import StudentFolder
 from labelmill.store import Store
 from scripted import ScriptedModel, write_jsonl
 from toy_embedder import HashedGrams
 
 GOLD = [[0], [1], [2, 8], [3, 6], [4, 5], [10, 9], [11], [7]]
-WORDS = "today tomorrow soon late early perhaps often never".split()
+WORDS = ["today", "tomorrow", "soon", "late", "early", "perhaps", "often", "never"]
 
 
 def sentences(count, seed=0):
@@ -224,9 +226,13 @@ def test_gold_shows_precision(cascade, fresh, tmp_path):
     """Which a student that was not judged by gold cannot promise."""
     with pytest.raises(InputError, match="was not judged by gold"):
         cascade(ScriptedModel(), cascade="precision>=0.8")
-    with cascade(ScriptedModel(), cascade="precision>=0.8", gold=GoldCorpus.read([tmp_path / "gold.jsonl"])) as labeler:
+    others = write_jsonl(tmp_path / "others.jsonl", sentences(150, seed=2))
+    gold = GoldCorpus.read([others, tmp_path / "gold.jsonl"])  # it learned from the latter, which do not count
+    with cascade(ScriptedModel(), cascade="precision>=0.8", gold=gold) as labeler:
         assert labeler.program.spec.cascade.kind == "precision"
-        assert "160 documents with gold labels" in labeler.program.spec.cascade.statement
+        assert "150 documents with gold labels" in labeler.program.spec.cascade.statement
+    with pytest.raises(InputError, match="learned from all of the 160 gold documents"):
+        cascade(ScriptedModel(), cascade="precision>=0.8", gold=GoldCorpus.read([tmp_path / "gold.jsonl"]))
     with pytest.raises(InputError, match="not shown by gold"):
         cascade(ScriptedModel(), gold=GoldCorpus.read([fresh]))
 
@@ -248,6 +254,22 @@ def test_students_and_programs_are_not_mixed_up(student, names, tmp_path, school
     shutil.copy(student / "program.json", alone)
     with pytest.raises(InputError, match="Give its folder with --student"):
         Labeler(names, program=ProgramFile.read(alone))
+
+
+def test_tuning_weighs_what_a_student_says(student, names, tmp_path):
+    """As any lane's, in columns of its own; of gold that it has not seen."""
+    gold = [Document(row["id"], row["text"], tuple(row["labels"])) for row in sentences(40, seed=3)]
+    taught = StudentFolder.read(student)
+    program = tune(names, gold, embedders=[HashedGrams()], student=taught, candidates=8, pool=12, top_k=3, keep_all=True)
+    assert program.spec.student == taught.key
+    assert any(column.startswith("student/text.") for column in program.spec.fusion.columns)
+    with Labeler(names, program=program, embedders=[HashedGrams()], student=student) as labeler:
+        assert labeler.label([TEXTS[1]])[0]
+    with pytest.raises(InputError, match="Give its folder with --student"):
+        Labeler(names, program=program, embedders=[HashedGrams()])
+    own = [Document(row["id"], row["text"], tuple(row["labels"])) for row in sentences(160)]
+    with pytest.raises(InputError, match="160 of 200 gold documents are among those"):
+        tune(names, [*gold, *own], embedders=[HashedGrams()], student=taught)
 
 
 def test_a_student_whose_embedder_is_elsewhere_is_refused(school, tmp_path, names):

@@ -44,6 +44,7 @@ def make(tmp_path, *, tfidf=True, embedder=None, trees=False):
         features=features,
         model=model,
         held={"teacher.given": np.ones(3)},
+        seen=np.arange(4, dtype=np.uint64),
         width=width,
         embedder="toy" if embedder else "",
         beside=lambda folder, key: (folder / "program.json").write_text(json.dumps(key), "utf-8"),

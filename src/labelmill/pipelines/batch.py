@@ -14,7 +14,7 @@ from labelmill.models.prefix_cache import PrefixCache, read_prefix_cache
 from labelmill.models.served import ServedModel
 from labelmill.pipelines.budget import Account, Budget, size_of
 from labelmill.pipelines.execution import BatchResult, Execution
-from labelmill.pipelines.feeding import BATCH_DOCUMENTS, batched, next_of
+from labelmill.pipelines.feeding import BATCH_DOCUMENTS, QUICK_BATCH_DOCUMENTS, batched, next_of
 from labelmill.pipelines.loop import give_up, raise_from, settle
 from labelmill.pipelines.program import Program
 from labelmill.pipelines.progress import OnProgress, RunProgress
@@ -92,7 +92,8 @@ class BatchRun:
         state, prefix = "interrupted", None
         try:
             before = await _prefix_cache(self._model)
-            state = await self._run_batches(execution, batched(todo.of(items), self._account.first_batch))
+            then = QUICK_BATCH_DOCUMENTS if self._program.spec.is_student else BATCH_DOCUMENTS
+            state = await self._run_batches(execution, batched(todo.of(items), self._account.first_batch, then))
             if state == "finished" and self._whole and todo.gone():
                 self._writer.forget_failures(todo.gone())
             after = await _prefix_cache(self._model)

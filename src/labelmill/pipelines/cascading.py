@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,12 @@ from labelmill.learning.calibration import Calibration
 from labelmill.learning.cascading import DELTA, Cascade, Kind, certainty, fit_certainty, parse_cascade, state
 from labelmill.models.embedders import leaves_this_machine
 from labelmill.pipelines.assemble import assemble
+from labelmill.pipelines.distilling.lessons import seen_keys
 from labelmill.pipelines.gold import GoldCorpus
 from labelmill.pipelines.program import Program
 from labelmill.pipelines.program_file import ProgramFile
 from labelmill.pipelines.spec import ProgramSpec, remake
+from labelmill.records import Document
 from labelmill.retrievers.base import Embedder
 from labelmill.retrievers.students import StudentFolder
 from labelmill.taxonomy import Taxonomy
@@ -67,7 +70,10 @@ def with_cascade(
                 "agreement with the teacher is not shown by gold",
                 remedy="Leave --gold out, or promise precision or recall.",
             )
-        table = _judge(assemble(own, taxonomy, embedders=_embedders(own, spec, embedders), student=student), kind, gold)
+        fresh = replace(gold, documents=unseen(student, gold.documents))
+        table = _judge(
+            assemble(own, taxonomy, embedders=_embedders(own, spec, embedders), student=student), kind, fresh
+        )
         shown = "gold labels"
     least, expected = fit_certainty(
         kind, level, table[kind], table["given"], table["right"], table["wanted"], most=own.decision.top_k
@@ -103,6 +109,26 @@ def _judge(program: Program, kind: Kind, gold: GoldCorpus) -> dict[str, NDArray[
         rows.append((sure, int(given.sum()), right, len(wanted)))
     columns = np.array(rows, dtype=np.float64).reshape(-1, 4).T
     return dict(zip((kind, "given", "right", "wanted"), columns, strict=True))
+
+
+def unseen(student: StudentFolder, documents: Sequence[Document]) -> tuple[Document, ...]:
+    """Keep the documents that a student did not learn from: of others it says what its teacher said.
+
+    Raises:
+        InputError: There are none.
+    """
+    kept = tuple(
+        each
+        for each, own in zip(documents, np.isin(seen_keys(d.text for d in documents), student.seen), strict=True)
+        if not own
+    )
+    if documents and not kept:
+        raise InputError(
+            f"the student learned from all of the {len(documents):,} gold documents, or from such that begin alike",
+            path=student.path,
+            remedy="Give gold of other documents, or distil with --gold, which judges it by what it says without them.",
+        )
+    return kept
 
 
 def refuse_addresses(student: StudentFolder, embedders: Sequence[str]) -> None:

@@ -155,6 +155,7 @@ def distill(
         features=fitted.features,
         model=fitted.model,
         held=held,
+        seen=lessons.seen,
         width=fitted.width,
         embedder=name if fitted.width else "",
         beside=beside,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from labelmill.corpus import Corpus, chunk
 from labelmill.errors import InputError
+from labelmill.keys import key_bits
 from labelmill.pipelines.spec import ProgramSpec
 from labelmill.pipelines.todo import document_key
 from labelmill.records import Document
@@ -20,6 +21,7 @@ from labelmill.store import Store
 from labelmill.store.reader import RankedLabels, choose_run, read_ranked, read_taxonomy
 from labelmill.store.stored import Stored
 from labelmill.taxonomy import Taxonomy
+from labelmill.taxonomy.usages import document_key as key_of_text
 
 _DEPTH = 50
 """Labels of a document that are looked at."""
@@ -41,6 +43,7 @@ class Lessons:
         label: Its label's position, int32, shape (m,).
         target: The probability, float32, shape (m,).
         given: Whether the label is in the document's final set, shape (m,).
+        seen: The key of each document, by which it is known again, uint64, shape (N,).
         notes: What is to be known about them.
     """
 
@@ -53,6 +56,7 @@ class Lessons:
     label: NDArray[np.int32]
     target: NDArray[np.float32]
     given: NDArray[np.bool_]
+    seen: NDArray[np.uint64]
     notes: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -135,8 +139,14 @@ def _lay_out(
         ranked.labels[kept],
         np.clip(target, 0, 1),
         ranked.selected[kept],
+        seen_keys(texts[row] for row in order.tolist()),
         tuple(notes),
     )
+
+
+def seen_keys(texts: Iterable[str]) -> NDArray[np.uint64]:
+    """Identify documents by their beginnings: those that begin alike may be the same."""
+    return key_bits(key_of_text(text) for text in texts)
 
 
 def _has_probabilities(program: Mapping[str, Any]) -> bool:

@@ -32,6 +32,7 @@ from labelmill.taxonomy import Taxonomy
 HEADER = "student.json"
 _ARRAYS = "arrays.npz"
 _HELD = "held.npz"
+_SEEN = "seen"
 _REMEDY = "Make one with: labelmill distill RUNS.duckdb --corpus DOCS --out STUDENT"
 _VERSION = 1
 
@@ -75,11 +76,13 @@ class StudentFolder:
         path: The folder.
         header: What it is.
         held: What it said of documents that it had not seen, and how right that was; by what it was compared with.
+        seen: The keys of the documents that it learned from, uint64, ascending, shape (N,).
     """
 
     path: Path
     header: Header
     held: Mapping[str, NDArray[np.float64]]
+    seen: NDArray[np.uint64]
     _arrays: Mapping[str, NDArray[Any]]
 
     @property
@@ -107,7 +110,7 @@ class StudentFolder:
             held = {name: value.astype(np.float64) for name, value in _load_any(folder / _HELD).items()}
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise InputError(f"the student is damaged: {error}", path=path, remedy=_REMEDY) from error
-        return cls(folder, header, held, arrays)
+        return cls(folder, header, held, np.sort(arrays.pop(_SEEN)), arrays)
 
     def open(self, taxonomy: Taxonomy, embedder: Embedder | None) -> Student:
         """Give it a taxonomy, of which it may know other labels, and the embedder that it names, where it does.
@@ -141,6 +144,7 @@ def write_student(
     features: Features,
     model: LinearModel | TreeModel,
     held: Mapping[str, NDArray[np.float64]],
+    seen: NDArray[np.uint64],
     width: int,
     embedder: str,
     beside: Callable[[Path, str], None],
@@ -153,6 +157,7 @@ def write_student(
         features: What the model looks at.
         model: The model.
         held: What `StudentFolder.held` has.
+        seen: What `StudentFolder.seen` has.
         width: Of the embedder's vectors; 0 without one.
         embedder: How the user names it.
         beside: Writes what else belongs into the folder, given it and the student's key.
@@ -170,15 +175,15 @@ def write_student(
         try:
             words = {"slots": features.tfidf.slots, "idf": features.tfidf.idf} if features.tfidf else {}
             known = model.arrays() if isinstance(model, LinearModel) else {}
-            _save(scratch / _ARRAYS, words | known)
+            _save(scratch / _ARRAYS, words | known | {_SEEN: seen})
             _save(scratch / _HELD, held)
             if isinstance(model, TreeModel):
                 model.write(scratch / TREES)
             names = sorted(str(each.relative_to(scratch)) for each in scratch.rglob("*") if each.is_file())
-            seen: FeatureKind = "tfidf" if features.embedder is None else "both" if features.tfidf else "embedding"
+            kind: FeatureKind = "tfidf" if features.embedder is None else "both" if features.tfidf else "embedding"
             header = Header(
                 kind="linear" if isinstance(model, LinearModel) else "omikuji",
-                features=seen,
+                features=kind,
                 embedder=embedder,
                 embedder_fingerprint="" if features.embedder is None else features.embedder.fingerprint,
                 width=width,
@@ -186,7 +191,7 @@ def write_student(
                 files={name: _hash(scratch / name) for name in names},
             )
             (scratch / HEADER).write_text(header.model_dump_json(indent=1) + "\n", "utf-8")
-            key = StudentFolder(scratch, header, {}, {}).key
+            key = StudentFolder(scratch, header, {}, seen, {}).key
             beside(scratch, key)
             scratch.chmod(0o755)  # as any folder; a temporary one is its owner's alone
             if target.exists():
@@ -252,7 +257,8 @@ def _load(path: Path, wanted: Mapping[str, Any], header: Header) -> dict[str, ND
     """Load arrays of the types and shapes that they must have."""
     arrays = _load_any(path)
     words = {"slots": np.int32, "idf": np.float32} if header.features != "embedding" else {}
-    for name, kind in (words | dict(wanted)).items():
+    needed = words | dict(wanted) | {_SEEN: np.uint64}
+    for name, kind in needed.items():
         if name not in arrays:
             raise ValueError(f"it has no {name}")
         if arrays[name].dtype != kind or arrays[name].ndim != 1:
@@ -262,7 +268,7 @@ def _load(path: Path, wanted: Mapping[str, Any], header: Header) -> dict[str, ND
         rising = len(slots) == len(idf) and (np.diff(slots) > 0).all() and np.isfinite(idf).all()
         if not rising or (len(slots) and not (slots[0] >= 0 and slots[-1] < SLOTS)):
             raise ValueError("its words are out of order")
-    return {name: arrays[name] for name in (*words, *wanted)}
+    return {name: arrays[name] for name in needed}
 
 
 def _load_any(path: Path) -> dict[str, NDArray[Any]]:
