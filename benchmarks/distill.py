@@ -30,6 +30,9 @@ from labelmill.pipelines.program_file import ProgramFile
 from labelmill.pipelines.progress import RunProgress
 from labelmill.pipelines.tuning import TuneProgress, tune
 
+RATED = 100
+"""Documents that the teacher's rate is measured on, beside the students'."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -86,12 +89,16 @@ def tuned(parts: Parts, path: Path) -> ProgramFile:
     return ProgramFile.read(path)
 
 
-def teach(parts: Parts, program: ProgramFile, folder: Path, train: int) -> Path:
-    """Have the teacher label what the student learns from; goes on where it stopped."""
-    docs = write(folder / "train.jsonl", parts.train[:train], gold=False)
+def teach(parts: Parts, program: ProgramFile, folder: Path, train: int, test: int) -> None:
+    """Have the teacher label what the student learns from, and what both are judged by; goes on where it stopped."""
+    write(folder / "gold.jsonl", parts.test[:test], gold=True)
+    docs = {
+        "teacher-test": write(folder / "test.jsonl", parts.test[:test], gold=False),
+        "teacher": write(folder / "train.jsonl", parts.train[:train], gold=False),
+    }
     with Labeler(parts.taxonomy, program=program, embedders=program.spec.embedders) as labeler:
-        labeler.label_corpus([docs], folder / "runs.duckdb", run="teacher", on_progress=told_rate)
-    return docs
+        for run, path in docs.items():
+            labeler.label_corpus([path], folder / "runs.duckdb", run=run, on_progress=told_rate)
 
 
 def told_rate(progress: RunProgress) -> None:
@@ -99,48 +106,49 @@ def told_rate(progress: RunProgress) -> None:
         print(f"  {progress.done + progress.skipped} labelled, {progress.rate:.1f}/s", file=sys.stderr, flush=True)
 
 
-def label(
-    labeler: Labeler, docs: Path, out: Path, run: str, gold: Path | None = None
-) -> tuple[float, dict[str, list[float]]]:
-    """Label into a file as `labelmill label` does; give documents a second, and RP@k and micro F1 with intervals."""
-    labeler.label(["warm up"])
-    rate = labeler.label_corpus([docs], out, run=run).rate
-    if gold is None:
-        return rate, {}
-    metrics = evaluate_run(out, [gold], run=run, ks=(5, 10)).evaluation.metrics
+def figures_of(runs: Path, run: str, gold: Path) -> dict[str, list[float]]:
+    """Give RP@k and micro F1 with intervals, in per cent."""
+    metrics = evaluate_run(runs, [gold], run=run, ks=(5, 10)).evaluation.metrics
     shown = {name: metrics[name] for name in ("rp@5", "rp@10", "micro_f1")}
-    return rate, {name: [round(100 * each, 2) for each in (m.value, m.low, m.high)] for name, m in shown.items()}
+    return {name: [round(100 * each, 2) for each in (m.value, m.low, m.high)] for name, m in shown.items()}
+
+
+def rate_of(labeler: Labeler, docs: Path, out: Path, run: str, limit: int | None = None) -> float:
+    """Label into a file as `labelmill label` does, once everything is loaded; give documents a second."""
+    labeler.label(["warm up"])
+    return labeler.label_corpus([docs], out, run=run, limit=limit).rate
 
 
 def measure(parts: Parts, program: ProgramFile, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """Distil, and label the test documents with teacher and students."""
-    taxonomy, train = parts.taxonomy, folder / "train.jsonl"
-    test = parts.test[: arguments.test]
-    docs, gold = (write(folder / f"{name}.jsonl", test, gold=name == "gold") for name in ("test", "gold"))
+    taxonomy, runs = parts.taxonomy, folder / "runs.duckdb"
+    train, test, gold = (folder / f"{name}.jsonl" for name in ("train", "test", "gold"))
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "runs.duckdb"
         with Labeler(taxonomy, program=program, embedders=program.spec.embedders) as labeler:
-            rate, figures = label(labeler, docs, out, "teacher", gold)
-        rows: dict[str, Any] = {"teacher": figures | {"documents_per_second": round(rate, 1)}}
+            rate = rate_of(labeler, test, out, "teacher", RATED)
+        teacher = figures_of(runs, "teacher-test", gold)
+        rows: dict[str, Any] = {"teacher": teacher | {"documents_per_second": round(rate, 1)}}
         for kind, features in [each.partition(":")[::2] for each in arguments.student]:
             path = Path(scratch) / f"{kind}-{features}"
             done = distill(
-                folder / "runs.duckdb", [train], path, run="teacher", kind=kind, features=features,
+                runs, [train], path, run="teacher", kind=kind, features=features,
                 pruned=not arguments.keep_noise, weighted=not arguments.unweighted,
             )  # fmt: skip
             with Labeler(taxonomy, program=path) as labeler:
-                _, found = label(labeler, docs, out, f"{kind}-{features}", gold)
-                student_rate, _ = label(labeler, train, out, f"{kind}-{features}-train")
+                rate_of(labeler, test, out, path.name)
+                own_rate = rate_of(labeler, train, out, f"{path.name}-train", arguments.rated)
+            found = figures_of(out, path.name, gold)
             rows[f"{kind}, {features}"] = found | {
-                "documents_per_second": round(student_rate, 1),
-                "of_teacher": round(100 * found["rp@5"][0] / figures["rp@5"][0], 1),
-                "times_as_fast": round(student_rate / rate, 1),
-                "hours_for_a_million": round(1e6 / student_rate / 3600, 2),
+                "documents_per_second": round(own_rate, 1),
+                "of_teacher": round(100 * found["rp@5"][0] / teacher["rp@5"][0], 1),
+                "times_as_fast": round(own_rate / rate, 1),
+                "hours_for_a_million": round(1e6 / own_rate / 3600, 2),
                 "distilled_seconds": round(done.seconds, 1),
                 "agreement": done.figures["agreement"],
                 "figures": dict(done.figures),
             }
-    return {"documents": len(test), "taught": count(train), "labels": len(taxonomy), "rows": rows}
+    return {"documents": count(test), "taught": count(train), "labels": len(taxonomy), "rows": rows}
 
 
 def count(path: Path) -> int:
@@ -170,6 +178,7 @@ def main() -> None:
     parser.add_argument("corpus", nargs="*", help=f"of {', '.join(CORPORA)}; debtags by default")
     parser.add_argument("--train", type=int, default=6000, help="documents that the teacher labels for the student")
     parser.add_argument("--test", type=int, default=1000, help="documents that both are reported on")
+    parser.add_argument("--rated", type=int, default=5000, help="documents that a student's rate is measured on")
     parser.add_argument("--student", action="append", help="KIND:FEATURES, repeatable; auto:tfidf and so on")
     parser.add_argument("--keep-noise", action="store_true", help="prune nothing")
     parser.add_argument("--unweighted", action="store_true", help="let all documents count alike")
@@ -186,7 +195,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         parts = CORPORA[name]()
         program = tuned(parts, folder / "program.json")
-        teach(parts, program, folder, arguments.train)
+        teach(parts, program, folder, arguments.train, arguments.test)
         if arguments.teach:
             continue
         results[name] = measure(parts, program, folder, arguments)
