@@ -260,7 +260,9 @@ def test_tuning_weighs_what_a_student_says(student, names, tmp_path):
     """As any lane's, in columns of its own; of gold that it has not seen."""
     gold = [Document(row["id"], row["text"], tuple(row["labels"])) for row in sentences(40, seed=3)]
     taught = StudentFolder.read(student)
-    program = tune(names, gold, embedders=[HashedGrams()], student=taught, candidates=8, pool=12, top_k=3, keep_all=True)
+    program = tune(
+        names, gold, embedders=[HashedGrams()], student=taught, candidates=8, pool=12, top_k=3, keep_all=True
+    )
     assert program.spec.student == taught.key
     assert any(column.startswith("student/text.") for column in program.spec.fusion.columns)
     with Labeler(names, program=program, embedders=[HashedGrams()], student=student) as labeler:

@@ -92,6 +92,16 @@ def test_a_document_gets_the_same_alone_and_among_others(kind, tmp_path, taxonom
         np.testing.assert_array_equal(alone.scores, hits.scores)
 
 
+def test_omikuji_says_nothing_on_the_outputs(tmp_path, taxonomy, capfd):
+    """Where results are printed, for programs too; and a document without known words stops no training."""
+    pytest.importorskip("omikuji")
+    path, _ = make(tmp_path, trees=True)
+    StudentFolder.read(path).open(taxonomy, None)
+    rows = TfIdf.learn(TEXTS).rows([*TEXTS, ("?!",)])
+    TreeModel.train(rows, [np.array([0]), np.array([1]), np.array([0]), np.array([1]), np.array([0])], 2)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_no_word_of_a_document_is_in_the_folder(tmp_path):
     """Words are hashed."""
     path, _ = make(tmp_path)

@@ -6,8 +6,10 @@ A tree has labels as its leaves; a beam search asks some hundred of its classifi
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -45,13 +47,16 @@ class TreeModel:
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch) / "train.txt"
             with path.open("w", encoding="ascii") as file:
-                file.write(f"{rows.shape[0]} {rows.shape[1]} {count}\n")
+                file.write(f"{np.count_nonzero(np.diff(rows.indptr))} {rows.shape[1]} {count}\n")
                 for place, (start, end) in enumerate(pairwise(rows.indptr.tolist())):
+                    if start == end:  # Omikuji takes no document without features
+                        continue
                     order = start + np.argsort(rows.indices[start:end], kind="stable")
                     pairs = zip(rows.indices[order].tolist(), rows.data[order].tolist(), strict=True)
                     own = ",".join(map(str, sorted(labels[place].tolist())))
                     file.write(f"{own} {' '.join(f'{slot}:{value:.{_WRITTEN}g}' for slot, value in pairs)}\n")
-            return cls(omikuji.Model.train_on_data(str(path)), count)
+            with _silence():
+                return cls(omikuji.Model.train_on_data(str(path)), count)
 
     @classmethod
     def read(cls, folder: Path, features: int, labels: int) -> TreeModel:
@@ -60,8 +65,10 @@ class TreeModel:
         Raises:
             ValueError: It is none, or not of these features.
         """
+        omikuji = _omikuji()
         try:
-            model = _omikuji().Model.load(str(folder))
+            with _silence():
+                model = omikuji.Model.load(str(folder))
         except RuntimeError as error:
             raise ValueError("its trees cannot be read") from error
         # Omikuji adds a constant to the features that it is given.
@@ -71,7 +78,8 @@ class TreeModel:
 
     def write(self, folder: Path) -> None:
         """Write the forest into a folder that is not there."""
-        self._model.save(str(folder))
+        with _silence():
+            self._model.save(str(folder))
 
     def find(self, rows: Any, k: int) -> list[Found]:
         """Find the best labels of each row of features; a row's do not depend on the others."""
@@ -85,6 +93,22 @@ class TreeModel:
             order = np.lexsort((labels[known], -scores[known]))
             found.append((labels[known][order], np.asarray(np.clip(scores[known][order], 0, 1), np.float64)))
         return found
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep off both outputs what Omikuji, which is no Python, writes of its progress: results are printed there."""
+    kept = [os.dup(number) for number in (1, 2)]
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        for number in (1, 2):
+            os.dup2(nowhere, number)
+        yield
+    finally:
+        for number, own in zip((1, 2), kept, strict=True):
+            os.dup2(own, number)
+            os.close(own)
+        os.close(nowhere)
 
 
 def _omikuji() -> Any:
