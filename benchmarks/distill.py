@@ -1,10 +1,10 @@
 """What a student keeps of its teacher, and how much faster it is: distilled from a tuned program's own labels.
 
 Run it with ``python benchmarks/distill.py [debtags|gnd_tibcore]... [--train N] [--test N]
-[--student KIND:FEATURES]... [--keep-noise] [--unweighted] [--teach] [--keep FOLDER] [--json]``. It needs the
-development data (LABELMILL_DATA, or ../shared/data). The teacher is tuned on gold as ``benchmarks/tuned.py`` has it,
-without a language model; it then labels training documents, whose gold nobody sees, and the student learns from these
-labels alone. What took long (the program, the teacher's labels) is kept in a folder: the same command goes on.
+[--student KIND:FEATURES]... [--keep-noise] [--unweighted] [--spoil SHARE]... [--teach] [--keep FOLDER] [--json]``. It
+needs the development data (LABELMILL_DATA, or ../shared/data). The teacher is tuned on gold as ``benchmarks/tuned.py``
+has it, without a language model; it then labels training documents, whose gold nobody sees, and the student learns from
+these labels alone. What took long (the program, the teacher's labels) is kept in a folder: the same command goes on.
 """
 
 from __future__ import annotations
@@ -19,16 +19,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from data import data_folder, show_building
 
 from labelmill import Document, Labeler, Taxonomy
 from labelmill.artifacts import cache_dir
 from labelmill.corpus import read_documents
+from labelmill.eval import Rankings, evaluate, resolve_gold
+from labelmill.learning.pruning import prune
+from labelmill.learning.ridge import choose_strength, fit_ridge, keep_weights
 from labelmill.pipelines.distilling import distill
 from labelmill.pipelines.evaluate import evaluate_run
 from labelmill.pipelines.program_file import ProgramFile
 from labelmill.pipelines.progress import RunProgress
 from labelmill.pipelines.tuning import TuneProgress, tune
+from labelmill.retrievers.students.features import TfIdf
+from labelmill.retrievers.students.linear import LinearModel
 
 RATED = 100
 """Documents that the teacher's rate is measured on, beside the students'."""
@@ -151,6 +157,35 @@ def measure(parts: Parts, program: ProgramFile, folder: Path, arguments: argpars
     return {"documents": count(test), "taught": count(train), "labels": len(taxonomy), "rows": rows}
 
 
+def spoil(parts: Parts, share: float, documents: int = 2000) -> dict[str, float]:
+    """Teach gold of which a share was spoiled, with pruning and without; give RP@5 on other documents, in per cent.
+
+    Of the labels that documents have, the share is taken away; and as many others are given, frequent ones more often.
+    """
+    rng = np.random.default_rng(0)
+    train = [parts.train[place] for place in rng.permutation(len(parts.train))[:documents]]
+    gold = [resolve_gold([(d.id, d.labels) for d in some], parts.taxonomy).gold for some in (train, parts.gold)]
+    targets = np.zeros((len(train), len(parts.taxonomy)), dtype=np.float32)
+    targets[np.repeat(np.arange(len(train)), np.diff(gold[0].indptr)), gold[0].labels] = 1
+    given = rng.random(targets.shape) < targets.mean(axis=0) * share
+    targets[(rng.random(targets.shape) < share) & (targets > 0)] = 0
+    targets[given] = 1
+    texts, fresh = ([(document.text,) for document in some] for some in (train, parts.gold))
+    words = TfIdf.learn(texts)
+    rows, weights = words.rows(texts), np.ones(len(train), dtype=np.float32)
+    strength = choose_strength(rows, targets, weights)
+    plain = fit_ridge(rows, targets, weights, strength)
+    pruned = fit_ridge(rows, prune(targets, plain.left_out).targets, weights, strength)
+    found = {}
+    for name, fit in (("plain", plain), ("pruned", pruned)):
+        model = LinearModel(keep_weights(rows, fit.coefficients), fit.base)
+        ranked = [labels.tolist() for labels, _ in model.find(words.rows(fresh), 10)]
+        rankings = Rankings.from_lists(ranked, [[True] * len(each) for each in ranked])
+        metrics = evaluate(rankings, gold[1], n_labels=len(parts.taxonomy), ks=(5,)).metrics
+        found[name] = round(100 * metrics["rp@5"].value, 1)
+    return found
+
+
 def count(path: Path) -> int:
     with path.open("rb") as file:
         return sum(1 for _ in file)
@@ -182,6 +217,9 @@ def main() -> None:
     parser.add_argument("--student", action="append", help="KIND:FEATURES, repeatable; auto:tfidf and so on")
     parser.add_argument("--keep-noise", action="store_true", help="prune nothing")
     parser.add_argument("--unweighted", action="store_true", help="let all documents count alike")
+    parser.add_argument(
+        "--spoil", type=float, action="append", help="only show what pruning is worth with this share of wrong labels"
+    )
     parser.add_argument("--teach", action="store_true", help="tune and label what the student learns from, no more")
     parser.add_argument("--keep", type=Path, default=cache_dir() / "distill", help="where the teacher's work is kept")
     parser.add_argument("--json", action="store_true")
@@ -194,6 +232,15 @@ def main() -> None:
         folder = arguments.keep / name
         folder.mkdir(parents=True, exist_ok=True)
         parts = CORPORA[name]()
+        if arguments.spoil:
+            for share in arguments.spoil:
+                results[f"{name}, {share:.0%} spoiled"] = found = spoil(parts, share)
+                if not arguments.json:
+                    print(
+                        f"{name}, {share:.0%} of the labels spoiled: "
+                        f"RP@5 {found['plain']} plain, {found['pruned']} pruned"
+                    )
+            continue
         program = tuned(parts, folder / "program.json")
         teach(parts, program, folder, arguments.train, arguments.test)
         if arguments.teach:

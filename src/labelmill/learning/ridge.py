@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-STRENGTHS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 """Of the penalty, for features of about length 1 a document; that of the least error on documents left out is taken."""
 
 LEAST_WEIGHT = 0.01
