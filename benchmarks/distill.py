@@ -1,10 +1,11 @@
 """What a student keeps of its teacher, and how much faster it is: distilled from a tuned program's own labels.
 
 Run it with ``python benchmarks/distill.py [debtags|gnd_tibcore]... [--train N] [--test N]
-[--student KIND:FEATURES]... [--keep-noise] [--unweighted] [--spoil SHARE]... [--teach] [--keep FOLDER] [--json]``. It
-needs the development data (LABELMILL_DATA, or ../shared/data). The teacher is tuned on gold as ``benchmarks/tuned.py``
-has it, without a language model; it then labels training documents, whose gold nobody sees, and the student learns from
-these labels alone. What took long (the program, the teacher's labels) is kept in a folder: the same command goes on.
+[--student KIND:FEATURES]... [--keep-noise] [--unweighted] [--spoil SHARE]... [--teach] [--as-is] [--keep FOLDER]
+[--json]``. It needs the development data (LABELMILL_DATA, or ../shared/data). The teacher is tuned on gold as
+``benchmarks/tuned.py`` has it, without a language model; it then labels training documents, whose gold nobody sees, and
+the student learns from these labels alone. What took long (the program, the teacher's labels) is kept in a folder: the
+same command goes on.
 """
 
 from __future__ import annotations
@@ -154,7 +155,7 @@ def measure(parts: Parts, program: ProgramFile, folder: Path, arguments: argpars
                 "agreement": done.figures["agreement"],
                 "figures": dict(done.figures),
             }
-    return {"documents": count(test), "taught": count(train), "labels": len(taxonomy), "rows": rows}
+    return {"documents": count(test), "taught": done.documents, "labels": len(taxonomy), "rows": rows}
 
 
 def spoil(parts: Parts, share: float, documents: int = 2000) -> dict[str, float]:
@@ -221,6 +222,7 @@ def main() -> None:
         "--spoil", type=float, action="append", help="only show what pruning is worth with this share of wrong labels"
     )
     parser.add_argument("--teach", action="store_true", help="tune and label what the student learns from, no more")
+    parser.add_argument("--as-is", action="store_true", help="take what the teacher has labelled so far")
     parser.add_argument("--keep", type=Path, default=cache_dir() / "distill", help="where the teacher's work is kept")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
@@ -242,7 +244,8 @@ def main() -> None:
                     )
             continue
         program = tuned(parts, folder / "program.json")
-        teach(parts, program, folder, arguments.train, arguments.test)
+        if not arguments.as_is:
+            teach(parts, program, folder, arguments.train, arguments.test)
         if arguments.teach:
             continue
         results[name] = measure(parts, program, folder, arguments)
