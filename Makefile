@@ -11,7 +11,7 @@ VLLM_VENV ?= .venv-vllm
 FORMATS_VENV ?= .venv-formats
 BIN := $(VENV)/bin
 WORKERS ?= 2
-EVERYTHING := .[local,skos,tune,dev]
+EVERYTHING := .[local,skos,tune,distill,dev]
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
@@ -57,7 +57,7 @@ docs: $(VENV)/.installed  ## Run the examples in docstrings
 	@$(BIN)/python -m pytest -q --doctest-modules src/labelmill
 
 bench: $(VENV)/.installed  ## Run the benchmarks; with LM=URL, of an idle vLLM server, also those that need one
-	@for script in startup metrics ledger overhead exchange esco irera tuned corpora skos taxonomy_gaps generated_taxonomy taxonomy_change; do \
+	@for script in startup metrics ledger overhead exchange esco irera tuned corpora skos taxonomy_gaps generated_taxonomy taxonomy_change distill; do \
 	  echo "== $$script"; $(BIN)/python benchmarks/$$script.py || exit; \
 	done
 	@for script in $(if $(LM),saturation prefix_cache); do \

@@ -71,7 +71,7 @@ def test_the_lock_pins_everything_and_names_no_host():
     assert "://" not in text
 
 
-@pytest.mark.parametrize("extra", ["local", "skos", "dev"])
+@pytest.mark.parametrize("extra", ["local", "skos", "distill", "dev"])
 def test_the_lock_satisfies_what_the_project_asks_for(extra):
     locked = names(ROOT / "constraints.txt")
     asked = requirements(extra)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from labelmill.errors import LabelmillError
+    from labelmill.pipelines.distilling.distill import distill
     from labelmill.pipelines.infer_retrieve_rank import InferRetrieveRank
     from labelmill.pipelines.labeler import Labeler
     from labelmill.pipelines.program_file import ProgramFile
@@ -40,6 +41,7 @@ _HOMES = {
     "ProgramFile": "labelmill.pipelines.program_file",
     "TaskCard": "labelmill.prompts.card",
     "Taxonomy": "labelmill.taxonomy",
+    "distill": "labelmill.pipelines.distilling.distill",
     "labeling_function": "labelmill.pipelines.voting.functions",
     "tune": "labelmill.pipelines.tuning.tune",
 }
@@ -58,6 +60,7 @@ __all__ = [
     "TaskCard",
     "Taxonomy",
     "__version__",
+    "distill",
     "labeling_function",
     "tune",
 ]

@@ -55,6 +55,7 @@ def test_these_are_the_commands():
         "votes summary",
         "votes combine",
         "next",
+        "distill",
     }
     assert set(COMMANDS) == wanted
 

@@ -150,7 +150,7 @@ EDITS = {
     "a promise of nothing": (lambda c: c["spec"]["decision"].update(promise="fame"), "'fame' is no promise"),
     "a threshold of text": (lambda c: c["spec"]["decision"].update(threshold="high"), "spec.decision.threshold"),
     "a lane that weighs nothing": (lambda c: c["spec"]["lanes"].update({"bm25/text": 0}), "spec.lanes.bm25/text"),
-    "no embedder": (lambda c: c["spec"].update(embedders=[]), "spec.embedders"),
+    "no embedder": (lambda c: c["spec"].update(embedders=[]), "spec: embedders"),
     "no taxonomy": (lambda c: c.update(taxonomy="tasks.csv"), "taxonomy"),
 }
 

@@ -13,6 +13,7 @@ import typer
 
 from labelmill.cli import (
     compare,
+    distill,
     evaluation,
     exchange,
     label,
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 app.command("label")(label.label)
 app.command("tune")(tune.tune)
+app.command("distill")(distill.distill)
 app.command("plan")(plan.plan)
 app.command("serve")(serve.serve)
 app.command("eval")(evaluation.evaluate)

@@ -12,6 +12,7 @@ from labelmill.cli.console import Progress, duration, put, put_json, say
 from labelmill.cli.program import ProgramChoice, takes_program
 
 if TYPE_CHECKING:
+    from labelmill.pipelines.labeler import Labeler
     from labelmill.pipelines.preview import Preview
     from labelmill.pipelines.progress import RunProgress
     from labelmill.store.lineage import BuildsOn
@@ -69,6 +70,7 @@ def label(
             _report_preview(name, preview, pointwise=labeler.program.spec.rank == "pointwise", as_json=as_json)
             return
         say(f"Run {name}: {len(labeler.taxonomy):,} labels, into {out}")
+        _say_cascade(labeler, total)
         try:
             done = labeler.label_corpus(
                 corpus,
@@ -87,7 +89,18 @@ def label(
         finally:
             shown.end()
         older = labeler.builds_on(out, name)
-    _report(out, name, done, older, as_json=as_json)
+        cascaded = labeler.program.shortcut is not None
+    _report(out, name, done, older, cascaded=cascaded, as_json=as_json)
+
+
+def _say_cascade(labeler: Labeler, total: int | None) -> None:
+    """Say what a student's answers hold to, and about how many documents go on to the program."""
+    cascade = labeler.program.spec.cascade
+    if cascade is None:
+        return
+    about = f", about {cascade.expected * total:,.0f} of {total:,}" if total else ""
+    say(f"The student answers where it is {cascade.certainty:.0%} certain: {cascade.statement}.")
+    say(f"The program is expected to be asked about {cascade.expected:.1%} of the documents{about}.")
 
 
 def _report_preview(run: str, preview: Preview, *, pointwise: bool, as_json: bool) -> None:
@@ -97,6 +110,8 @@ def _report_preview(run: str, preview: Preview, *, pointwise: bool, as_json: boo
     put(f"Run {run}: {preview.documents:,} documents to label, {preview.skipped:,} left as they are")
     if preview.failed:
         put(f"  {preview.failed:,} rows that cannot be read")
+    if preview.by_student:
+        put(f"  student   {preview.by_student:,} documents answered by it alone")
     put(f"  infer     {preview.infer_reused:,} answers used again, {preview.infer_calls:,} to ask for")
     put(f"  retrieve  {preview.retrieve_reused:,} documents used again, {preview.retrieve_runs:,} to retrieve for")
     each = " (each a judgement of every listed candidate)" if pointwise and preview.rank_calls else ""
@@ -114,7 +129,7 @@ def _builds_on(found: BuildsOn) -> str:
     )
 
 
-def _report(out: Path, run: str, done: RunProgress, older: BuildsOn | None, *, as_json: bool) -> None:
+def _report(out: Path, run: str, done: RunProgress, older: BuildsOn | None, *, cascaded: bool, as_json: bool) -> None:
     from labelmill.store import Store
     from labelmill.store.summary import summarise
 
@@ -132,6 +147,7 @@ def _report(out: Path, run: str, done: RunProgress, older: BuildsOn | None, *, a
                 "predictions": summary.predictions,
                 "selected": summary.selected,
                 "unlabelled": summary.unlabelled,
+                "by_student": summary.by_student,
                 "new_calls": done.calls,
                 "calls": summary.calls,
                 "requests": summary.requests,
@@ -155,6 +171,9 @@ def _report(out: Path, run: str, done: RunProgress, older: BuildsOn | None, *, a
         if older and older.documents:
             said = _builds_on(older)
             say(f"{said[0].upper()}{said[1:]}.")
+        if cascaded:
+            rest = summary.documents - summary.by_student
+            say(f"The student answered {summary.by_student:,} documents; {rest:,} went on to the program.")
         if summary.unlabelled:
             say(f"{summary.unlabelled:,} documents got no label: nothing was chosen, or passed the --threshold.")
         if done.state == "budget":

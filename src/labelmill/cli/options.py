@@ -100,6 +100,22 @@ UsagesFile = Annotated[
         "--usages", help="Phrases that say how documents speak of labels: a file of `taxonomy describe --phrases`."
     ),
 ]
+StudentChoice = Annotated[
+    Path | None,
+    typer.Option("--student", help="A folder of `labelmill distill`: one more lane, or with --cascade ahead of all."),
+]
+CascadeWish = Annotated[
+    str | None,
+    typer.Option(
+        "--cascade",
+        help="Let the student answer where that keeps this promise: agreement>=0.9 (with its teacher), precision>=0.8 "
+        "or recall>=0.8. The rest goes to the program.",
+    ),
+]
+CascadeGold = Annotated[
+    list[Path] | None,
+    typer.Option("--gold", "-g", help="Documents with gold that show it, for --cascade. Default: those of distilling."),
+]
 TopK = Annotated[
     int | None,
     typer.Option(min=1, help="Labels of a document's final set at most. Default: 5, or as the program has it."),

@@ -29,7 +29,9 @@ class ProgramChoice:
         embedder: Embedders, as they were named.
         infer: The kind of Infer, where one was named.
         rank: The kind of Rank, where one was named.
-        tuned: The file of a tuned program.
+        tuned: The file of a tuned program, or the folder of a student.
+        student: The folder of a student beside it.
+        gold: Documents with gold, for a cascade.
         settings: Everything else, as `Labeler` takes it.
     """
 
@@ -42,18 +44,25 @@ class ProgramChoice:
     infer: options.InferChoice | None
     rank: options.RankChoice | None
     tuned: Path | None
+    student: Path | None
+    gold: list[Path] | None
     settings: dict[str, Any]
 
     def open(self, shown: Progress) -> Labeler:
         """Read the taxonomy, fetch what is missing of embedded models, and make the labeler."""
+        from labelmill.pipelines.gold import GoldCorpus
         from labelmill.pipelines.labeler import Labeler
         from labelmill.pipelines.program_file import ProgramFile
+        from labelmill.retrievers.students import StudentFolder
         from labelmill.taxonomy import Taxonomy
 
         file = ProgramFile.read(self.tuned) if self.tuned else None
+        folder = self.student or (self.tuned if file and file.spec.is_student else None)
+        student = StudentFolder.read(folder) if folder else None
         labels = Taxonomy.read(self.taxonomy, where=self.labels_where, under=self.under or (), language=self.language)
         models, embedders = self.lm or ["none"], self.embedder or (file.spec.embedders if file else ["minilm"])
-        fetch_models([*embedders, *(["smollm2"] if "embedded" in models else [])], shown)
+        own = [student.header.embedder] if student else []
+        fetch_models([*embedders, *own, *(["smollm2"] if "embedded" in models else [])], shown)
         windows = self.infer in {None, options.InferChoice.windows}
         if models == ["none"] and windows and self.rank in {None, options.RankChoice.fusion} and not file:
             say("No language model: infer=windows, rank=fusion. Give one with --lm.")
@@ -64,6 +73,8 @@ class ProgramChoice:
             infer=None if self.infer is None else self.infer.value,
             rank=None if self.rank is None else self.rank.value,
             embedders=self.embedder,
+            student=student,
+            gold=GoldCorpus.read(self.gold) if self.gold else None,
             progress=shown.building,
             **self.settings,
         )
@@ -109,6 +120,9 @@ def _choose(
     under: options.Under = None,
     language: options.Language = "en",
     usages: options.UsagesFile = None,
+    student: options.StudentChoice = None,
+    cascade: options.CascadeWish = None,
+    gold: options.CascadeGold = None,
     top_k: options.TopK = None,
     threshold: options.Threshold = None,
     candidates: options.Candidates = None,
@@ -123,6 +137,7 @@ def _choose(
     settings = {
         "task": task,
         "usages": usages,
+        "cascade": cascade,
         "top_k": top_k,
         "threshold": threshold,
         "candidates": candidates,
@@ -134,7 +149,9 @@ def _choose(
         "timeout": timeout,
         "patience": patience,
     }
-    return ProgramChoice(taxonomy, labels_where, under, language, lm, embedder, infer, rank, tuned, settings)
+    return ProgramChoice(
+        taxonomy, labels_where, under, language, lm, embedder, infer, rank, tuned, student, gold, settings
+    )
 
 
 def fetch_models(names: list[str], shown: Progress) -> None:

@@ -77,6 +77,7 @@ def tune(
         float | None, typer.Option(help="Keep the promise with confidence 1 - delta. Default: 0.1 for precision.")
     ] = None,
     usages: options.UsagesFile = None,
+    student: options.StudentChoice = None,
     top_k: options.TopK = None,
     show_parents: options.ShownParents = None,
     no_ancestors: options.NoAncestors = None,
@@ -99,6 +100,7 @@ def tune(
     from labelmill.pipelines.tuning import TuneProgress
     from labelmill.pipelines.tuning import tune as learn
     from labelmill.prompts.card import TaskCard
+    from labelmill.retrievers.students import StudentFolder
     from labelmill.taxonomy import Taxonomy
     from labelmill.taxonomy.usages import Usages
 
@@ -110,6 +112,7 @@ def tune(
     documents = _read(gold, limit, id_field, text_field, labels_field)
     labels = Taxonomy.read(taxonomy, where=labels_where, under=under or (), language=language)
     phrases = None if usages is None else Usages.read(usages, labels)
+    taught = None if student is None else StudentFolder.read(student)
     models, embedders = lm or ["none"], embedder or ["minilm"]
     shown = Progress()
     fetch_models([*embedders, *(["smollm2"] if "embedded" in models else [])], shown)
@@ -138,6 +141,7 @@ def tune(
             promise=wanted,
             delta=delta,
             usages=phrases,
+            student=taught,
             keep_all=keep_all,
             seed=seed,
             journal=out.with_name(f"{out.name}.journal") if models != ["none"] else None,
@@ -204,6 +208,7 @@ def _report(program: ProgramFile, out: Path) -> None:
             "for their likeness to others."
         )
     also = " --usages FILE" if program.spec.usages else ""
+    also += " --student STUDENT" if program.spec.student else ""
     say(f"Wrote {out}. Next: labelmill label DOCS --taxonomy FILE --program {out}{also} --out RUNS.duckdb")
 
 

@@ -13,15 +13,16 @@ from labelmill.pipelines.evidence import EVIDENCE_VERSION, Evidence
 from labelmill.pipelines.infer import Infer
 from labelmill.pipelines.nearest import Fold, take
 from labelmill.pipelines.pointwise import PointwiseRank
-from labelmill.pipelines.program import Program, RankStage
+from labelmill.pipelines.program import Program, RankStage, Shortcut
 from labelmill.pipelines.rank import Rank
 from labelmill.pipelines.retrieve import KINDS, LANE_DEPTH, RETRIEVE_VERSION, Lane, Reordering, Retrieve
-from labelmill.pipelines.spec import ProgramSpec, ScorerName
+from labelmill.pipelines.spec import STUDENT_LANE, ProgramSpec, ScorerName
 from labelmill.pipelines.whole import WholeRank, by_number, check_size
 from labelmill.retrievers.base import Embedder, Retriever, Scorer, TokenEmbedder
 from labelmill.retrievers.classifier import Classifier
 from labelmill.retrievers.index import INDEX_VERSION, USAGES, Indexes, Progress
 from labelmill.retrievers.neighbours import Neighbours
+from labelmill.retrievers.students import Student, StudentFolder
 from labelmill.taxonomy import Taxonomy
 from labelmill.taxonomy.usages import Usages
 
@@ -50,6 +51,9 @@ finer ones apart. Learned weights are for programs tuned on gold.
 OF_USAGES = {("usages", "text"): 1.0, ("usages", "windows"): 1.0, ("usages", "phrases"): 1.0}
 """The same of the lanes over phrases that say how documents speak of labels, where such are given."""
 
+OF_STUDENT = {("student", "text"): 2.0}
+"""The same of a student's lane, where one is given: it has seen documents, and the others only names."""
+
 _SEARCHED = (
     "names",
     "aliases",
@@ -59,6 +63,7 @@ _SEARCHED = (
     "aliases.characters",
     "neighbours",
     "classifier",
+    "student",
     USAGES,
 )
 
@@ -73,6 +78,7 @@ def assemble(
     held_out: Sequence[int] | None = None,
     folds: Fold | None = None,
     usages: Usages | None = None,
+    student: StudentFolder | None = None,
 ) -> Program:
     """Make a program.
 
@@ -86,15 +92,19 @@ def assemble(
             other.
         folds: The same for demonstrations: documents of one part are shown none of each other.
         usages: The phrases whose key the specification has.
+        student: The student whose key it has.
 
     Raises:
-        InputError: There is no such lane, the fusion was learned from other evidence, the phrases are others or none,
-            or the taxonomy is too large to be shown whole.
+        InputError: There is no such lane, the fusion was learned from other evidence, the phrases or the student are
+            others or none, or the taxonomy is too large to be shown whole.
     """
     _check_usages(spec, usages)
+    _check_student(spec, student)
     if spec.rank == "whole":
         check_size(len(taxonomy))  # what is refused should not wait for indexes
     loaded = [MemoEmbedder(e, _REMEMBERED_TEXTS) for e in embedders or [load_embedder(e) for e in spec.embedders]]
+    first = loaded[0] if loaded else None
+    opened = _open_student(student, taxonomy, spec, loaded) if student else None
     return Program(
         spec=spec,
         taxonomy=taxonomy,
@@ -104,12 +114,48 @@ def assemble(
             loaded,
             learning=learning,
             held_out=held_out,
+            student=opened,
         ),
-        infer=make_infer(spec, loaded[0], folds),
-        rank=make_rank(spec, taxonomy, loaded[0], folds),
+        # Not by its truth: an embedder that remembers is empty at first.
+        infer=None if first is None else make_infer(spec, first, folds),
+        rank=None if first is None else make_rank(spec, taxonomy, first, folds),
         embedders=tuple(embedder.fingerprint for embedder in loaded),
-        embedder=loaded[0],
+        embedder=first,
+        shortcut=_shortcut(spec, taxonomy, opened) if opened else None,
     )
+
+
+def _open_student(
+    student: StudentFolder, taxonomy: Taxonomy, spec: ProgramSpec, embedders: Sequence[Embedder]
+) -> Student:
+    """Give a student its embedder: one of the program, or where the program has others, one of its own."""
+    named, fingerprint = student.header.embedder, student.header.embedder_fingerprint
+    if not named:
+        return student.open(taxonomy, None)
+    # By the specification's names too: an embedder may have been given as an object.
+    own = [each for name, each in zip(spec.embedders, embedders, strict=True) if name == named]
+    own += [each for each in embedders if each.fingerprint == fingerprint or spec.is_student]
+    return student.open(taxonomy, own[0] if own else MemoEmbedder(load_embedder(named), _REMEMBERED_TEXTS))
+
+
+def _shortcut(spec: ProgramSpec, taxonomy: Taxonomy, student: Student) -> Shortcut | None:
+    """Make the student a program of its own, which answers where the cascade says so."""
+    if spec.cascade is None:
+        return None
+    alone = ProgramSpec(
+        lanes={STUDENT_LANE: 1.0},
+        student=spec.student,
+        embedders=(),
+        candidates=spec.cascade.candidates,
+        top_k=spec.cascade.decision.top_k,
+        calibration=spec.cascade.calibration,
+        decision=spec.cascade.decision,
+        chunk_characters=spec.chunk_characters,
+        chunk_overlap=spec.chunk_overlap,
+    )
+    lane = Lane(student, "text", 1.0, "student")
+    retrieve = Retrieve([lane], content_key(RETRIEVE_VERSION, [["student", "text", 1.0]], student.fingerprint))
+    return Shortcut(Program(spec=alone, taxonomy=taxonomy, retrieve=retrieve), spec.cascade)
 
 
 def make_infer(spec: ProgramSpec, embedder: Embedder, folds: Fold | None = None) -> Infer | None:
@@ -154,9 +200,13 @@ def _retrieve(
     *,
     learning: bool,
     held_out: Sequence[int] | None,
+    student: Student | None,
 ) -> Retrieve:
     weights = lane_weights(spec, indexes.taxonomy)
-    taught = _taught(spec, indexes.taxonomy, embedders, {what for what, _ in weights})
+    searched = {what for what, _ in weights}
+    taught = _taught(spec, indexes.taxonomy, embedders, searched)
+    if student and "student" in searched:
+        taught["student"] = student
     lanes = [
         Lane(retriever, kind, weights[what, kind], what, embedder)
         for what, embedder, retriever in _open(dict.fromkeys(what for what, _ in weights), indexes, embedders, taught)
@@ -215,6 +265,23 @@ def _check_usages(spec: ProgramSpec, usages: Usages | None) -> None:
     )
 
 
+def _check_student(spec: ProgramSpec, student: StudentFolder | None) -> None:
+    given, wanted = student.key if student else "", spec.student
+    if given == wanted:
+        return
+    if not wanted:
+        said = "this program has no student"
+        raise InputError(said, path=student.path if student else None, remedy="Leave --student out, or add --cascade.")
+    if not given:
+        said = f"this program has a student, with the key {wanted[:8]}"
+        raise InputError(said, remedy="Give its folder with --student.")
+    raise InputError(
+        f"this student has the key {given[:8]}, and the program was made with that of the key {wanted[:8]}",
+        path=student.path if student else None,
+        remedy="Give --student the one that it was made with.",
+    )
+
+
 def _left_out(spec: ProgramSpec, held_out: Sequence[int] | None) -> dict[str, tuple[int, ...]]:
     """Say for the text of each example which examples do not count for it: itself, or those held out with it."""
     parts: dict[int, list[int]] = {}
@@ -230,7 +297,7 @@ def lane_weights(spec: ProgramSpec, taxonomy: Taxonomy) -> dict[tuple[str, str],
         InputError: The specification names a lane that there is none of.
     """
     if spec.lanes is None:
-        weights = _merged(WEIGHTS, taxonomy) | (OF_USAGES if spec.usages else {})
+        weights = _merged(WEIGHTS, taxonomy) | (OF_USAGES if spec.usages else {}) | (OF_STUDENT if spec.student else {})
     else:
         weights = {_lane(name): weight for name, weight in spec.lanes.items()}
     return {(what, kind): weight for (what, kind), weight in weights.items() if kind in _ASKED[spec.infer]}
@@ -255,7 +322,7 @@ def _check_columns(columns: tuple[str, ...], spec: ProgramSpec) -> None:
         )
 
 
-_Taught = Mapping[str, Neighbours | Classifier]
+_Taught = dict[str, Neighbours | Classifier | Student]
 
 
 def _taught(spec: ProgramSpec, taxonomy: Taxonomy, embedders: Sequence[Embedder], searched: set[str]) -> _Taught:
@@ -290,7 +357,7 @@ def _open(
     for what in searched:
         if what == "bm25":
             yield what, None, indexes.bm25()
-        elif what in {"neighbours", "classifier"}:
+        elif what in {"neighbours", "classifier", "student"}:
             if what in taught:
                 yield what, None, taught[what]
         elif what.endswith(".characters"):

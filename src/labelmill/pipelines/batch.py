@@ -15,7 +15,7 @@ from labelmill.models.served import ServedModel
 from labelmill.pipelines.answering import spendings
 from labelmill.pipelines.budget import Account, Budget, size_of
 from labelmill.pipelines.execution import BatchResult, Execution
-from labelmill.pipelines.feeding import BATCH_DOCUMENTS, batched, next_of
+from labelmill.pipelines.feeding import BATCH_DOCUMENTS, QUICK_BATCH_DOCUMENTS, batched, next_of
 from labelmill.pipelines.loop import give_up, raise_from, settle
 from labelmill.pipelines.program import Program
 from labelmill.pipelines.progress import OnProgress, RunProgress
@@ -92,7 +92,8 @@ class BatchRun:
         state, prefix = "interrupted", None
         try:
             before = await _prefix_cache(self._model)
-            state = await self._run_batches(execution, batched(todo.of(items), self._account.first_batch))
+            then = QUICK_BATCH_DOCUMENTS if self._program.spec.is_student else BATCH_DOCUMENTS
+            state = await self._run_batches(execution, batched(todo.of(items), self._account.first_batch, then))
             if state == "finished" and self._whole and todo.gone():
                 self._writer.forget_failures(todo.gone())
             after = await _prefix_cache(self._model)
@@ -183,6 +184,7 @@ class BatchRun:
         progress = self._progress
         progress.done += len(result.documents)
         progress.failed += len(failures)
+        progress.by_student += result.by_student
         progress.calls += result.calls
         progress.reused += result.reused
         self._account.settle(size, result.tokens, sum(cost.tokens for cost in spent.values()))

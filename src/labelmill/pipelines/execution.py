@@ -17,7 +17,7 @@ from labelmill.pipelines.program import Program, merge_rankings
 from labelmill.pipelines.questions import Cost, Question, Questions
 from labelmill.pipelines.retrieve import Queries
 from labelmill.pipelines.todo import document_key
-from labelmill.records import Candidate, Document, Failure
+from labelmill.records import Candidate, Document, Failure, Prediction
 from labelmill.store import DocumentResult, StageResult
 
 Retrievals = Callable[[Iterable[str]], Mapping[str, list[Candidate]]]
@@ -28,6 +28,9 @@ def nothing_stored(_keys: Iterable[str]) -> dict[str, Any]:
     """Nothing was stored before."""
     return {}
 
+
+BY_STUDENT = "student"
+"""What stands in place of the keys of answers, of a document that a student answered alone."""
 
 _AT_ONCE = 32
 """What any server that batches takes."""
@@ -60,6 +63,7 @@ class BatchResult:
         calls: How many questions the model was asked.
         reused: How many answers were there already.
         tokens: Read and written for what the model was asked.
+        by_student: Documents that a student answered alone.
     """
 
     documents: list[DocumentResult] = field(default_factory=list)
@@ -68,6 +72,7 @@ class BatchResult:
     calls: int = 0
     reused: int = 0
     tokens: int = 0
+    by_student: int = 0
 
 
 @dataclass(slots=True)
@@ -83,6 +88,7 @@ class _Work:
     probabilities: list[float] | None = None
     stages: list[str] = field(default_factory=list)
     failure: Failure | None = None
+    answer: list[Prediction] | None = None
 
 
 class Execution:
@@ -133,10 +139,13 @@ class Execution:
         spec = self._program.spec
         works = [_Work(item, chunk(item.text, spec.chunk_characters, spec.chunk_overlap)) for item in documents]
         result = BatchResult()
-        await self._find_shown(works)
-        await self._infer(works, turn, result)
-        await self._retrieve(works)
-        await self._rank(works, turn, result)
+        await self._answer(works)
+        left = [work for work in works if work.answer is None]
+        result.by_student = len(works) - len(left)
+        await self._find_shown(left)
+        await self._infer(left, turn, result)
+        await self._retrieve(left)
+        await self._rank(left, turn, result)
         result.failures += [work.failure for work in works if work.failure]
         result.documents += [self._result(work) for work in works if not work.failure]
         return result
@@ -158,6 +167,17 @@ class Execution:
         """Take back what was spent and could not be written down."""
         if self._answering:
             self._answering.give_back(spent)
+
+    async def _answer(self, works: Sequence[_Work]) -> None:
+        """Let the student answer where it is certain, if there is one."""
+        shortcut = self._program.shortcut
+        if shortcut is None:
+            return
+        async with self._retrieving:
+            answers = await asyncio.to_thread(shortcut.answer, [work.chunks for work in works])
+        for work, answer in zip(works, answers, strict=True):
+            if answer is not None:
+                work.answer, work.stages = answer, [BY_STUDENT]
 
     async def _find_shown(self, works: Sequence[_Work]) -> None:
         """Find what each document is shown, ahead of its questions, where it has demonstrations of its own."""
@@ -245,7 +265,9 @@ class Execution:
             key=document_key(self._key, work.document),
             source=work.document.source,
             chunks=len(work.chunks),
-            predictions=self._program.decide(work.candidates, work.chosen, work.probabilities),
+            predictions=self._program.decide(work.candidates, work.chosen, work.probabilities)
+            if work.answer is None
+            else work.answer,
             stages=tuple(work.stages),
             retrieval=work.retrieval,
         )

@@ -16,10 +16,12 @@ from labelmill.models.served import PATIENCE_SECONDS, TIMEOUT_SECONDS
 from labelmill.pipelines.assemble import assemble
 from labelmill.pipelines.batch import BatchRun
 from labelmill.pipelines.budget import Budget
+from labelmill.pipelines.cascading import refuse_addresses, with_cascade
 from labelmill.pipelines.connection import Connection
 from labelmill.pipelines.estimate import Prices
 from labelmill.pipelines.execution import Execution
 from labelmill.pipelines.feeding import batched
+from labelmill.pipelines.gold import GoldCorpus
 from labelmill.pipelines.loop import run_to_end
 from labelmill.pipelines.pilot import PILOT_DOCUMENTS, PILOT_SECONDS, Pilot, PilotProgress, Plan, Sample
 from labelmill.pipelines.preview import Preview, Previewer
@@ -33,6 +35,7 @@ from labelmill.prompts.card import TaskCard
 from labelmill.records import Document, Prediction
 from labelmill.retrievers.base import Embedder
 from labelmill.retrievers.index import Progress
+from labelmill.retrievers.students import StudentFolder
 from labelmill.store import RunWriter, Store, Stored
 from labelmill.store.lineage import Asked, BuildsOn, count_kept, older_run
 from labelmill.taxonomy import Taxonomy
@@ -63,6 +66,11 @@ class Labeler:
         top_k: Size of a final set at most: 5 by default, or as the program decides.
         usages: Phrases that say how documents speak of labels, or their file: further lanes. A program that was tuned
             with them needs the same ones.
+        student: A folder that `distill` wrote: a lane beside the others, or with `cascade` one that answers where it is
+            certain. That of a program which is a student itself is found by itself.
+        cascade: What a student's answers shall hold to, such as ``agreement>=0.9``: where it is certain enough for
+            that, nothing else is asked.
+        gold: Documents with gold, by which that is shown; by default those of distilling.
         concurrency: Requests in flight at each server at most; by default as many as make it faster.
         timeout: Seconds for an answer of the model.
         patience: Seconds to wait for its servers while none answers.
@@ -90,6 +98,9 @@ class Labeler:
         task: TaskCard | str | Path | None = None,
         top_k: int | None = None,
         usages: Usages | str | Path | None = None,
+        student: StudentFolder | str | Path | None = None,
+        cascade: str | None = None,
+        gold: GoldCorpus | None = None,
         concurrency: int | None = None,
         timeout: float = TIMEOUT_SECONDS,
         patience: float = PATIENCE_SECONDS,
@@ -104,6 +115,9 @@ class Labeler:
             given = {"infer": infer, "rank": rank, "embedders": embedders, "task": task, "top_k": top_k} | settings
             chosen = {name: value for name, value in given.items() if value is not None}
             tuned = ProgramFile.read(program) if isinstance(program, str | Path) else program
+            if student is None and tuned and tuned.spec.is_student and isinstance(program, str | Path):
+                student = program
+            taught = StudentFolder.read(student) if isinstance(student, str | Path) else student
             if (tuned.spec.rank if tuned else rank) == "whole":
                 check_size(len(taxonomy))  # before a server is waited for
             asks = tuned.spec.uses_model if tuned else infer != "windows" or rank not in {None, "fusion"}
@@ -123,8 +137,15 @@ class Labeler:
                 spec = _with_overrides(tuned.spec, name, chosen)
                 loaded = _load(chosen["embedders"]) if "embedders" in chosen else None
             else:
-                spec, loaded = _choose(name, chosen | ({"usages": spoken.key} if spoken else {}))
-            self.program: Program = assemble(spec, taxonomy, embedders=loaded, progress=progress, usages=spoken)
+                found = ({"usages": spoken.key} if spoken else {}) | ({"student": taught.key} if taught else {})
+                spec, loaded = _choose(name, chosen | found)
+            if taught and not tuned:
+                refuse_addresses(taught, spec.embedders)
+            if cascade:
+                spec = with_cascade(spec, cascade, taught, taxonomy, gold, loaded or ())
+            self.program: Program = assemble(
+                spec, taxonomy, embedders=loaded, progress=progress, usages=spoken, student=taught
+            )
             self.notes = tuned.differences(self.program, name) if tuned else []
             if tuned and tuned.spec.decision and (own := sorted(set(chosen) & set(_NOT_THE_PROGRAMS))):
                 said = f"{' and '.join(own)} as given here: what the program's decision promises is not shown"
@@ -336,7 +357,8 @@ class Labeler:
             raise InputError("standard input has no name to make the run's from", remedy="Give the run one with --run.")
         spec = self.program.spec
         digits = content_key(self.program.key, [str(Path(path).resolve()) for path in corpus.paths])[:8]
-        return f"{spec.infer}-{spec.rank}-{digits}"
+        stages = "student" if spec.is_student else f"{spec.infer}-{spec.rank}"
+        return f"{'cascade-' if spec.cascade else ''}{stages}-{digits}"
 
     def _older_run(self, store: Store, run: str) -> BuildsOn | None:
         spec = self.program.spec

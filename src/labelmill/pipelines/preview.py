@@ -38,6 +38,7 @@ class Preview:
         rank_open: Those of them whose candidates wait for phrases that are to be asked for: as many as that at most.
             Without them, the calls are exact, but for documents that fail.
         builds_on: The run of an older version of the taxonomy whose answers are used again.
+        by_student: Documents that a student answers alone.
     """
 
     documents: int = 0
@@ -51,6 +52,7 @@ class Preview:
     rank_calls: int = 0
     rank_open: int = 0
     builds_on: BuildsOn | None = None
+    by_student: int = 0
 
     @property
     def calls(self) -> int:
@@ -124,6 +126,7 @@ class Previewer:
             _Look(item, chunk(item.text, spec.chunk_characters, spec.chunk_overlap), None, None, [])
             for item in documents
         ]
+        looks = self._not_answered(looks)
         for pool in self._program.pools:
             pool.find([text for look in looks for text in look.chunks])  # all at once: one by one takes longer
         self._infer(looks)
@@ -131,6 +134,16 @@ class Previewer:
         self._retrieve([look for look in looks if look.phrases is not None])
         self._rank(looks)
         self._compare(looks)
+
+    def _not_answered(self, looks: list[_Look]) -> list[_Look]:
+        """Leave out what a student answers alone."""
+        shortcut = self._program.shortcut
+        if shortcut is None:
+            return looks
+        answers = shortcut.answer([look.chunks for look in looks])
+        left = [look for look, answer in zip(looks, answers, strict=True) if answer is None]
+        self.preview.by_student += len(looks) - len(left)
+        return left
 
     def _infer(self, looks: Sequence[_Look]) -> None:
         """Find the phrases of each document, where they are known."""

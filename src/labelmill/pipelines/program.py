@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from labelmill.keys import content_key
 from labelmill.learning.calibration import Calibration
+from labelmill.learning.cascading import Cascade
 from labelmill.pipelines.decide import Threshold, decide
 from labelmill.pipelines.infer import Infer
 from labelmill.pipelines.nearest import Nearest
@@ -29,7 +30,8 @@ _LEAST = 1e-7
 NOWHERE = math.log(_LEAST) - math.log1p(-_LEAST)
 """Log-odds of what a model named for a document for which Retrieve found nothing."""
 
-_SINCE = ("shown_parents", "no_ancestors")
+_SINCE = ("shown_parents", "no_ancestors", "student", "cascade")
+_OF_HIERARCHY = {"shown_parents", "no_ancestors"}
 """Fields that a specification has got since. As they were before, they are in no key: older runs go on."""
 
 PROGRAM_VERSION = 1
@@ -48,6 +50,7 @@ class Program:
         rank: The Rank stage, where a language model chooses among candidates or all labels, or judges each candidate.
         embedders: The fingerprints of its embedders.
         embedder: The first of them, by which the demonstrations nearest to a document are found.
+        shortcut: A student that answers where it is certain.
     """
 
     spec: ProgramSpec
@@ -57,6 +60,7 @@ class Program:
     rank: RankStage | None = None
     embedders: tuple[str, ...] = ()
     embedder: Embedder | None = None
+    shortcut: Shortcut | None = None
 
     @property
     def key(self) -> str:
@@ -71,7 +75,7 @@ class Program:
         used = [name for name in _SINCE if getattr(self.spec, name) != ProgramSpec.model_fields[name].default]
         spec = self.spec.model_dump(mode="json", exclude=known | ({*_SINCE} - {*used}))
         # What uses the hierarchy depends on labels, too, that are not to be given.
-        whole = [(self.taxonomy.whole or self.taxonomy).key] if used else []
+        whole = [(self.taxonomy.whole or self.taxonomy).key] if _OF_HIERARCHY & {*used} else []
         return content_key(PROGRAM_VERSION, spec, self.taxonomy.key, self.retrieve.fingerprint, prompts, *whole)
 
     @property
@@ -87,7 +91,7 @@ class Program:
     def queries(self, chunks: Sequence[str], phrases: Sequence[str]) -> Queries:
         """Collect what is asked for a document: the evidence of all its chunks together."""
         runs: dict[str, None] = {}
-        if self.spec.infer != "lm":
+        if self.spec.infer != "lm" and not self.spec.is_student:
             for chunk in chunks:
                 runs.update(dict.fromkeys(windows(chunk)))
         return Queries(tuple(chunks), tuple(runs), tuple(phrases))
@@ -116,7 +120,7 @@ class Program:
         spec = self.spec
         if self.ranks_all and chosen is not None:
             candidates, chosen = join(candidates, chosen)
-        if spec.fusion is None:
+        if spec.fusion is None and not spec.is_student:
             return decide(
                 self.taxonomy,
                 candidates,
@@ -171,6 +175,35 @@ class Program:
             return []
         shown = candidates[: self.spec.listed]
         return [self.taxonomy.title(candidate.label, self.spec.shown_parents) for candidate in shown]
+
+
+@dataclass(frozen=True, slots=True)
+class Shortcut:
+    """A student before a program: where it is certain, its answer stands.
+
+    Attributes:
+        student: The student, as a program of its own.
+        cascade: What certain means.
+    """
+
+    student: Program
+    cascade: Cascade
+
+    def answer(self, batch: Sequence[Sequence[str]]) -> list[list[Prediction] | None]:
+        """Answer for documents, each given by its chunks; None where the program is to do it."""
+        asked = [self.student.queries(chunks, ()) for chunks in batch]
+        found = self.student.retrieve.retrieve(asked, self.student.spec.candidates)
+        answers = [self.student.decide(candidates) for candidates in found]
+        return [answer if self._stands(answer) else None for answer in answers]
+
+    def _stands(self, answer: Sequence[Prediction]) -> bool:
+        import numpy as np
+
+        from labelmill.learning.cascading import certainty
+
+        scores = np.array([each.score for each in answer], dtype=np.float64)
+        given = np.array([each.selected for each in answer], dtype=np.bool_)
+        return certainty(self.cascade.kind, scores, given) >= self.cascade.certainty
 
 
 def merge_rankings(rankings: Sequence[Sequence[int]]) -> list[int]:

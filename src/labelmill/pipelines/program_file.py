@@ -13,6 +13,9 @@ from labelmill.errors import InputError
 from labelmill.pipelines.program import Program
 from labelmill.pipelines.spec import ProgramSpec
 
+PROGRAM = "program.json"
+"""The program's file, where the program is a folder: a student."""
+
 _VERSION = 1
 
 
@@ -53,11 +56,12 @@ class ProgramFile(BaseModel):
 
     @classmethod
     def read(cls, path: str | Path) -> ProgramFile:
-        """Read a file that `write` wrote; one that was edited by hand is checked.
+        """Read a file that `write` wrote, or that of a student's folder; one that was edited by hand is checked.
 
         Raises:
             InputError: It is not there, no program, or of another version.
         """
+        path = Path(path) / PROGRAM if Path(path).is_dir() else path
         try:
             content = json.loads(Path(path).read_text("utf-8"))
         except OSError as error:

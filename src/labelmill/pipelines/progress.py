@@ -33,6 +33,7 @@ class RunProgress:
         state: ``running``, ``finished``, ``interrupted``, or ``budget`` where it stopped at a cap.
         servers: What the model's servers are doing.
         read_since: Since when nothing is under way but the reading of documents, by `time.monotonic`.
+        by_student: Documents that a student answered alone in this sitting.
     """
 
     done: int = 0
@@ -49,6 +50,7 @@ class RunProgress:
     state: str = "running"
     servers: Sequence[ServerState] = ()
     read_since: float | None = None
+    by_student: int = 0
 
     def add(self, cost: Cost) -> None:
         """Add what a question cost."""
@@ -105,6 +107,7 @@ class RunProgress:
             "total": self.total,
             "documents_per_second": round(self.rate, 3),
             "eta_seconds": None if self.eta_seconds is None else round(self.eta_seconds, 1),
+            "by_student": self.by_student,
             "calls": self.calls,
             "reused": self.reused,
             "requests": self.requests,

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from labelmill.learning.fusion import LearnedFusion, probabilities
 from labelmill.pipelines.evidence import Evidence, lap
-from labelmill.records import Candidate
+from labelmill.records import Candidate, LaneHit
 from labelmill.retrievers.base import Hits, Retriever
 from labelmill.retrievers.classifier import Classifier
 from labelmill.retrievers.fusion import fuse
 from labelmill.retrievers.neighbours import Neighbours
+from labelmill.retrievers.students import Student
 
 RETRIEVE_VERSION = 1
 """Raised whenever the same lanes would give other candidates."""
@@ -131,10 +132,21 @@ class Retrieve:
         self._weights = {lane.name: lane.weight for lane in lanes}
 
     def retrieve(self, batch: Sequence[Queries], k: int) -> list[list[Candidate]]:
-        """Find at most `k` candidates for each document, best first."""
+        """Find at most `k` candidates for each document, best first.
+
+        A student alone is taken at its word: its scores are not turned into ranks.
+        """
+        if self.is_student:
+            hits = self._search(self.lanes[0], [queries.text for queries in batch], None, k)
+            return [_as_said(found, self.lanes[0].name) for found in hits]
         if self.reordering is None or self.reordering.fusion is None:
             return [candidates for candidates, _ in self._fuse(batch, k)]
         return [_reorder(pool, self.reordering.fusion)[:k] for pool in self.gather(batch)]
+
+    @property
+    def is_student(self) -> bool:
+        """Whether a student is all there is."""
+        return len(self.lanes) == 1 and isinstance(self.lanes[0].retriever, Student)
 
     def gather(self, batch: Sequence[Queries]) -> list[Pool]:
         """Find each document's pool and what is known of it, for learning and for what was learned."""
@@ -168,12 +180,16 @@ class Retrieve:
         return fused
 
     def _search(
-        self, lane: Lane, queries: Sequence[Sequence[str]], without: Sequence[Sequence[int]] | None
+        self,
+        lane: Lane,
+        queries: Sequence[Sequence[str]],
+        without: Sequence[Sequence[int]] | None,
+        depth: int = LANE_DEPTH,
     ) -> list[Hits]:
         with lap(self.seconds, lane.name):
             if without is not None and isinstance(lane.retriever, Neighbours | Classifier):
-                return lane.retriever.retrieve(queries, LANE_DEPTH, without=without)
-            return lane.retriever.retrieve(queries, LANE_DEPTH)
+                return lane.retriever.retrieve(queries, depth, without=without)
+            return lane.retriever.retrieve(queries, depth)
 
     def _evidence(self, queries: Sequence[Sequence[str]]) -> list[Sequence[str]]:
         """Say which query hit; but for the text itself, which would be repeated with every label."""
@@ -181,6 +197,14 @@ class Retrieve:
             ("",) * len(asked) if lane.kind == "text" else asked
             for lane, asked in zip(self.lanes, queries, strict=True)
         ]
+
+
+def _as_said(hits: Hits, lane: str) -> list[Candidate]:
+    """Make candidates of what one lane found, with its scores."""
+    pairs = zip(hits.labels.tolist(), hits.scores.round(_DIGITS).tolist(), strict=True)
+    return [
+        Candidate(label, score, (LaneHit(lane, rank, score),)) for rank, (label, score) in enumerate(pairs, start=1)
+    ]
 
 
 def _reorder(pool: Pool, fusion: LearnedFusion) -> list[Candidate]:

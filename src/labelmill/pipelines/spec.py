@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from labelmill.errors import InputError
 from labelmill.learning.blend import Blend
 from labelmill.learning.calibration import Calibration
+from labelmill.learning.cascading import Cascade
 from labelmill.learning.fusion import LearnedFusion
 from labelmill.learning.promises import Decision
 from labelmill.prompts.card import TaskCard
@@ -18,6 +19,9 @@ from labelmill.prompts.compiled import PromptState, StageName
 InferKind = Literal["windows", "lm", "both"]
 RankKind = Literal["fusion", "listwise", "pointwise", "whole"]
 ScorerName = Literal["late", "overlap", "competition"]
+
+STUDENT_LANE = "student/text"
+"""The lane of a student. A program of this lane alone is the student: its scores are what it gives."""
 
 _LIKELY = 0.5
 """What pointwise Rank asks of a label, in probability, where no threshold is given."""
@@ -66,6 +70,8 @@ class ProgramSpec(BaseModel):
         blend: What a model's answer adds to it.
         calibration: From that to a probability that means what it says.
         decision: Which candidates become labels, and what that promises.
+        student: Key of the student that is a lane, or that answers where it is certain; empty where there is none.
+        cascade: When the student's answer stands, and the rest of this program has nothing to do.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -73,7 +79,7 @@ class ProgramSpec(BaseModel):
     infer: InferKind = "windows"
     rank: RankKind = "fusion"
     model: str = ""
-    embedders: tuple[str, ...] = Field(default=("minilm",), min_length=1)
+    embedders: tuple[str, ...] = ("minilm",)
     task: TaskCard = TaskCard()
     prompts: Mapping[StageName, PromptState] = Field(default_factory=dict)
     candidates: int = Field(default=50, ge=1)
@@ -93,6 +99,13 @@ class ProgramSpec(BaseModel):
     blend: Blend | None = None
     calibration: Calibration | None = None
     decision: Decision | None = None
+    student: str = ""
+    cascade: Cascade | None = None
+
+    @property
+    def is_student(self) -> bool:
+        """Whether it is a student and nothing else."""
+        return self.lanes is not None and set(self.lanes) == {STUDENT_LANE}
 
     @property
     def uses_model(self) -> bool:
@@ -113,7 +126,24 @@ class ProgramSpec(BaseModel):
         for state in values["prompts"].values():
             if state["nearest"]:
                 state |= {"demonstrations": [], "sources": []}
-        return values | {"examples": len(self.examples)}
+        since = {name for name in ("student", "cascade") if not values[name]}  # older runs do not say
+        return {name: value for name, value in values.items() if name not in since} | {"examples": len(self.examples)}
+
+    @model_validator(mode="after")
+    def _consistent_lanes(self) -> ProgramSpec:
+        if not self.embedders and not self.is_student:
+            raise ValueError("embedders: there is none")
+        if self.lanes and STUDENT_LANE in self.lanes and not self.student:
+            raise ValueError(f"the lane {STUDENT_LANE} without a student's key")
+        if self.is_student and (self.uses_model or self.fusion or self.blend or self.cascade):
+            raise ValueError("a student has no stages beside it")
+        if self.cascade and not self.student:
+            raise ValueError("a cascade without a student's key")
+        if self.chunk_overlap >= self.chunk_characters:
+            raise ValueError(
+                f"chunk_overlap={self.chunk_overlap} must be less than chunk_characters={self.chunk_characters}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> ProgramSpec:
@@ -125,16 +155,13 @@ class ProgramSpec(BaseModel):
         if self.top_k > self.candidates:
             raise ValueError(f"top_k={self.top_k} is more than the {self.candidates} candidates that are ranked")
         learned = {"blend": self.blend, "calibration": self.calibration, "decision": self.decision}
-        if self.fusion is None and (without := [name for name, value in learned.items() if value is not None]):
+        without = [name for name, value in learned.items() if value is not None]
+        if without and self.fusion is None and not self.is_student:
             raise ValueError(f"{' and '.join(without)} without a learned fusion, whose probabilities they need")
         if self.fusion and self.rank != "fusion" and self.blend is None:
             raise ValueError(f"rank={self.rank!r} with learned fusion needs a blend, which says what its answers weigh")
         if self.fusion and self.candidates > self.pool:
             raise ValueError(f"candidates={self.candidates} is more than the pool={self.pool} that fusion looks at")
-        if self.chunk_overlap >= self.chunk_characters:
-            raise ValueError(
-                f"chunk_overlap={self.chunk_overlap} must be less than chunk_characters={self.chunk_characters}"
-            )
         return self
 
 

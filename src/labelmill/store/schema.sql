@@ -48,7 +48,7 @@ CREATE TABLE IF NOT EXISTS documents (
   key       VARCHAR NOT NULL,     -- hash of the run's key, the id and the text: done means done with this text
   source    VARCHAR NOT NULL,
   chunks    INTEGER NOT NULL,
-  stages    VARCHAR[] NOT NULL,   -- keys of the stage rows that went into it
+  stages    VARCHAR[] NOT NULL,   -- keys of the stage rows that went into it; 'student' where one answered alone
   retrieval VARCHAR NOT NULL,     -- key of its candidates: the lanes, the taxonomy, the queries, how many; or empty
   batch     UINTEGER NOT NULL
 );

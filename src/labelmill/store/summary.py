@@ -27,6 +27,7 @@ class RunSummary:
         predictions: Labels that were ranked, over all documents.
         selected: Those of them that are in a final set.
         unlabelled: Documents whose final set is empty.
+        by_student: Documents that a student answered alone, in a cascade.
         calls: Answers of a model that went into it, those taken over from other runs included.
         answers_prompt_tokens: Tokens that were read for these answers, whenever that was.
         answers_cached_tokens: Those of them that came out of a prefix cache.
@@ -53,6 +54,7 @@ class RunSummary:
     predictions: int
     selected: int
     unlabelled: int
+    by_student: int
     calls: int
     answers_prompt_tokens: int
     answers_cached_tokens: int
@@ -124,13 +126,15 @@ _SUMMARY = (
     "WITH used AS (SELECT DISTINCT unnest(stages) AS key FROM documents WHERE run = $run), "  # noqa: S608
     f"{_cost('taken', 'stages', 'key IN (SELECT key FROM used)', 'count(*)')}, "
     f"{_cost('spending', 'spent', 'run = $run', 'coalesce(sum(requests), 0)::BIGINT')}, "
-    "done AS (SELECT count(*) AS documents FROM documents WHERE run = $run), "
+    "done AS (SELECT count(*) AS documents, count(*) FILTER (stages = ['student']) AS by_student "
+    "FROM documents WHERE run = $run), "
     "failed AS (SELECT count(*) AS failures FROM failures WHERE run = $run), "
     "found AS (SELECT count(*) AS ranked, count(*) FILTER (selected) AS chosen, "
     "count(DISTINCT document) FILTER (selected) AS labelled FROM predictions WHERE run = $run), "
     "cache AS (SELECT coalesce(sum(prefix_queries), 0)::BIGINT, coalesce(sum(prefix_hits), 0)::BIGINT "
     "FROM sittings WHERE run = $run) "
-    "SELECT state, taxonomy, documents, failures, ranked, chosen, documents - labelled, taken.*, spending.*, cache.*, "
-    "seconds, epoch(started), epoch(updated), corpus, program FROM runs, taken, spending, cache, done, failed, found "
+    "SELECT state, taxonomy, documents, failures, ranked, chosen, documents - labelled, by_student, taken.*, "
+    "spending.*, cache.*, seconds, epoch(started), epoch(updated), corpus, program "
+    "FROM runs, taken, spending, cache, done, failed, found "
     "WHERE run = $run"
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from labelmill.pipelines.evidence import OF_A_LANE
 from labelmill.pipelines.program import Program
-from labelmill.pipelines.spec import ProgramSpec
+from labelmill.pipelines.spec import STUDENT_LANE, ProgramSpec
 from labelmill.pipelines.tuning.choosing import Part
 
 NEIGHBOURS = "neighbours/text"
@@ -78,6 +78,8 @@ def without(spec: ProgramSpec, out: Sequence[Part]) -> dict[str, Any]:
     changed["lanes"] = lanes
     if not any(name.startswith(f"{USAGES}/") for name in lanes):
         changed["usages"] = ""
+    if STUDENT_LANE not in lanes:
+        changed["student"] = ""
     changed["scorers"] = tuple(name for name in spec.scorers if name not in names)
     gone = {part.name for part in out if part.kind == "embedder"}
     changed["embedders"] = tuple(name for name in spec.embedders if name not in gone)

@@ -40,6 +40,7 @@ from labelmill.prompts.compiled import StageName
 from labelmill.records import Document
 from labelmill.retrievers.base import TokenEmbedder
 from labelmill.retrievers.index import Progress
+from labelmill.retrievers.students import StudentFolder
 from labelmill.taxonomy import Taxonomy
 from labelmill.taxonomy.usages import Usages
 
@@ -65,6 +66,7 @@ class Steps:
         building: Progress | None,
         on_progress: OnTune,
         usages: Usages | None = None,
+        student: StudentFolder | None = None,
     ) -> None:
         self._taxonomy = taxonomy
         self._embedders = embedders
@@ -74,6 +76,7 @@ class Steps:
         self._building = building
         self._told = on_progress
         self._usages = usages
+        self._student = student
         self._asked: dict[str, Asked] = {}
         self._parts: list[int] = []
         self._folds: dict[str, frozenset[int]] = {}
@@ -324,6 +327,7 @@ class Steps:
             held_out=self._parts if learning and spec.examples else None,
             folds=self._folds,
             usages=self._usages if spec.usages else None,
+            student=self._student if spec.student else None,
         )
 
     def _tell(self, step: str, done: int = 0, total: int = 0) -> None:

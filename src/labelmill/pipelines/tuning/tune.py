@@ -23,10 +23,12 @@ from labelmill.pipelines.tuning.kinds import kinds_to_try
 from labelmill.pipelines.tuning.progress import OnTune
 from labelmill.pipelines.tuning.prompting import Prompts, not_shown
 from labelmill.pipelines.tuning.steps import Steps
+from labelmill.pipelines.tuning.student import refuse_seen
 from labelmill.pipelines.tuning.usages import refuse_own
 from labelmill.records import Document
 from labelmill.retrievers.base import Embedder
 from labelmill.retrievers.index import Progress
+from labelmill.retrievers.students import StudentFolder
 from labelmill.taxonomy import Taxonomy
 from labelmill.taxonomy.usages import Usages
 
@@ -45,6 +47,7 @@ def tune(
     promise: Promise = Promise(),  # noqa: B008 - frozen
     delta: float | None = None,
     usages: Usages | None = None,
+    student: StudentFolder | None = None,
     keep_all: bool = False,
     seed: int = 0,
     journal: str | Path | None = None,
@@ -70,6 +73,7 @@ def tune(
         delta: Keep it with confidence 1 - delta; see `fit_decision`.
         usages: Phrases that say how documents speak of labels, made of other documents than these: lanes that are kept
             only where the gold shows that they help.
+        student: One that was distilled from other documents than these: one more lane.
         keep_all: Leave no evidence out, whether it is of use or not.
         seed: Of everything that is drawn.
         journal: A file for the model's answers: after a kill, the same call asks none of them again.
@@ -88,6 +92,8 @@ def tune(
         raise InputError(f"delta={delta} is no error rate", remedy="Give a number between 0 and 1, such as 0.1.")
     if usages:
         refuse_own(usages, documents)
+    if student:
+        refuse_seen(student, documents)
     kinds = kinds_to_try(settings.pop("rank", "fusion"), len(taxonomy))
     with ExitStack() as resources:
         connection = run_to_end(lambda: Connection.find(lm, resources))
@@ -95,7 +101,12 @@ def tune(
         named = tuple(each if isinstance(each, str) else each.name for each in embedders)
         settings.setdefault("infer", "both" if connection.model else "windows")
         spec = make_spec(
-            model=connection.model, embedders=named, rank=kinds[0], usages=usages.key if usages else "", **settings
+            model=connection.model,
+            embedders=named,
+            rank=kinds[0],
+            usages=usages.key if usages else "",
+            student=student.key if student else "",
+            **settings,
         )
         if spec.candidates > spec.pool:
             spec = remake(spec, pool=2 * spec.candidates)
@@ -108,6 +119,7 @@ def tune(
             building,
             on_progress,
             usages,
+            student,
         )
         prompts = Prompts.given(spec, kinds)
         if spec.uses_model and optimiser:

@@ -1,0 +1,72 @@
+"""What a linear student knows: one weight for each feature and label, those that matter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelmill.retrievers.base import best_labels
+
+_STEEP = 6.0
+"""Of the curve from what least squares give, mostly 0..1 and now and then beyond, to what is strictly within."""
+
+_DIGITS = 6
+
+ARRAYS = {"data": np.float32, "indices": np.int32, "indptr": np.int64, "base": np.float32}
+
+Found = tuple[NDArray[np.intp], NDArray[np.float64]]
+"""Labels of a document, best first, and their scores in 0..1."""
+
+
+class LinearModel:
+    """Sparse weights, CSR of shape (F, L), and what each label gets without any feature, shape (L,)."""
+
+    def __init__(self, weights: Any, base: NDArray[np.float32]) -> None:
+        """Keep both."""
+        self._weights, self._base = weights, base
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, NDArray[Any]], features: int, labels: int) -> LinearModel:
+        """Take the arrays of a file.
+
+        Raises:
+            ValueError: They do not fit each other, or the numbers of features and labels.
+        """
+        from scipy import sparse
+
+        data, indices, indptr, base = (arrays[name] for name in ARRAYS)
+        # Checked before anything multiplies: the library that does so looks at no bounds.
+        if not (len(indptr) == features + 1 and indptr[0] == 0 and indptr[-1] == len(data) == len(indices)):
+            raise ValueError("its weights are not those of its features")
+        if (np.diff(indptr) < 0).any() or len(base) != labels:
+            raise ValueError("its weights are not those of its labels")
+        if len(indices) and not (indices.min() >= 0 and indices.max() < labels):
+            raise ValueError("its weights are for labels that it does not have")
+        if not (np.isfinite(data).all() and np.isfinite(base).all()):
+            raise ValueError("its weights are not finite")
+        return cls(sparse.csr_array((data, indices, indptr), shape=(features, labels)), base)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Give what `of` takes."""
+        kept = (self._weights.data, self._weights.indices, self._weights.indptr, self._base)
+        return {name: value.astype(kind) for (name, kind), value in zip(ARRAYS.items(), kept, strict=True)}
+
+    def find(self, rows: Any, k: int) -> list[Found]:
+        """Find the best labels of each row of features; a row's do not depend on the others."""
+        product = rows @ self._weights
+        found = []
+        for start, end in pairwise(product.indptr.tolist()):
+            scores = self._base.copy()
+            scores[product.indices[start:end]] += product.data[start:end]
+            best = best_labels(np.round(scores, _DIGITS), k)
+            found.append((best, squash(scores[best])))
+        return found
+
+
+def squash(scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Bring what least squares say into 0..1, in the same order."""
+    return np.asarray(1 / (1 + np.exp(-_STEEP * (np.round(scores, _DIGITS).astype(np.float64) - 0.5))))
