@@ -75,7 +75,9 @@ def test_a_specification_of_before_keeps_its_key(make_labeler):
     """Runs that were made before these settings go on: at their defaults, neither is in the key."""
     program = make_labeler(taxonomy=BAKING, candidates=5).program
     known = {"task", "prompts", "embedders", "lanes", "usages", "scorers", "pool", "examples", "fusion"}
-    before = program.spec.model_dump(mode="json", exclude=known | {"shown_parents", "no_ancestors", "student", "cascade"})
+    before = program.spec.model_dump(
+        mode="json", exclude=known | {"shown_parents", "no_ancestors", "student", "cascade"}
+    )
     parts = PROGRAM_VERSION, before, BAKING.key, program.retrieve.fingerprint, [None, None]
     assert program.key == content_key(*parts)
 
