@@ -57,7 +57,7 @@ docs: $(VENV)/.installed  ## Run the examples in docstrings
 	@$(BIN)/python -m pytest -q --doctest-modules src/labelmill
 
 bench: $(VENV)/.installed  ## Run the benchmarks; with LM=URL, of an idle vLLM server, also those that need one
-	@for script in startup metrics ledger overhead exchange esco irera tuned corpora skos taxonomy_gaps generated_taxonomy taxonomy_change distill; do \
+	@for script in startup metrics ledger overhead exchange esco irera tuned corpora skos taxonomy_gaps generated_taxonomy taxonomy_change usages votes active distill; do \
 	  echo "== $$script"; $(BIN)/python benchmarks/$$script.py || exit; \
 	done
 	@for script in $(if $(LM),saturation prefix_cache); do \
