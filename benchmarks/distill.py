@@ -37,8 +37,8 @@ from labelmill.pipelines.tuning import TuneProgress, tune
 from labelmill.retrievers.students.features import TfIdf
 from labelmill.retrievers.students.linear import LinearModel
 
-RATED = 100
-"""Documents that the teacher's rate is measured on, beside the students'."""
+RATED = {"teacher": 64, "tfidf": 5000, "embedding": 300, "both": 300}
+"""Documents that a rate is measured on: half a minute of each, one after the other, on the same machine."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def measure(parts: Parts, program: ProgramFile, folder: Path, arguments: argpars
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "runs.duckdb"
         with Labeler(taxonomy, program=program, embedders=program.spec.embedders) as labeler:
-            rate = rate_of(labeler, test, out, "teacher", RATED)
+            rate = rate_of(labeler, test, out, "teacher", RATED["teacher"])
         teacher = figures_of(runs, "teacher-test", gold)
         rows: dict[str, Any] = {"teacher": teacher | {"documents_per_second": round(rate, 1)}}
         for kind, features in [each.partition(":")[::2] for each in arguments.student]:
@@ -144,7 +144,7 @@ def measure(parts: Parts, program: ProgramFile, folder: Path, arguments: argpars
             )  # fmt: skip
             with Labeler(taxonomy, program=path) as labeler:
                 rate_of(labeler, test, out, path.name)
-                own_rate = rate_of(labeler, train, out, f"{path.name}-train", arguments.rated)
+                own_rate = rate_of(labeler, train, out, f"{path.name}-train", RATED[features])
             found = figures_of(out, path.name, gold)
             rows[f"{kind}, {features}"] = found | {
                 "documents_per_second": round(own_rate, 1),
@@ -214,7 +214,6 @@ def main() -> None:
     parser.add_argument("corpus", nargs="*", help=f"of {', '.join(CORPORA)}; debtags by default")
     parser.add_argument("--train", type=int, default=6000, help="documents that the teacher labels for the student")
     parser.add_argument("--test", type=int, default=1000, help="documents that both are reported on")
-    parser.add_argument("--rated", type=int, default=5000, help="documents that a student's rate is measured on")
     parser.add_argument("--student", action="append", help="KIND:FEATURES, repeatable; auto:tfidf and so on")
     parser.add_argument("--keep-noise", action="store_true", help="prune nothing")
     parser.add_argument("--unweighted", action="store_true", help="let all documents count alike")
