@@ -71,7 +71,7 @@ def test_cleanlab_goes_out_and_comes_back_as_gold(cli, soft, recipes, tags, tmp_
     assert cli("export", soft, "--format", "cleanlab", "--to", target, "--docs", recipes).code == 0
     assert cli("import", target, "--format", "cleanlab", "-t", tags, "--to", gold, "--docs", recipes).code == 0
     assert gold_of(gold) == gold_of(recipes)
-    refused = cli("import", target, "--format", "cleanlab", "-t", tags, "--to", gold)
+    refused = cli("import", target, "--format", "cleanlab", "-t", tags, "--to", gold, "--replace")
     assert (refused.code, "--docs" in refused.err) == (1, True)
 
 
@@ -217,8 +217,13 @@ def test_annotators_are_kept_apart(cli, tags, tmp_path):
         (["--annotator", "ann@x.org"], ["bread", "soup"]),
         (["--agreement", "all"], ["bread"]),
     ):
-        cli("import", path, "--format", "label-studio", "-t", tags, "--to", gold, *options)
+        command = "import", path, "--format", "label-studio", "-t", tags, "--to", gold, *options
+        assert "say --replace" in cli(*command).err
+        cli(*command, "--replace")
         assert json.loads(gold.read_text(encoding="utf-8").splitlines()[0])["labels"] == labels
+    before = path.read_bytes()
+    own = cli("import", path, "--format", "label-studio", "-t", tags, "--to", path, "--replace")
+    assert (own.code, path.read_bytes()) == (1, before)
 
 
 def test_programs_vote_where_they_are_asked(cli, tags, tmp_path):

@@ -72,7 +72,7 @@ def distill(
     labels_field: options.LabelsField = "labels",
     as_json: options.Json = False,
 ) -> None:
-    """Train a student on the labels of a run: it labels a thousand times as many documents.
+    """Train a student on the labels of a run: it labels hundreds of times as many documents.
 
     Example: labelmill distill runs.duckdb --run tuned --corpus ads.jsonl --out ads.student
     """

@@ -14,6 +14,7 @@ import typer
 from labelmill.cli import options
 from labelmill.cli.console import Progress, duration, put_json, say
 from labelmill.cli.evaluation import rollup_of
+from labelmill.cli.written import Replace, check_written
 from labelmill.errors import InputError
 
 if TYPE_CHECKING:
@@ -154,6 +155,7 @@ def import_(
         typer.Option(help="Which labels are gold: those of most annotators of a document, of all, of any."),
     ] = AgreementChoice.majority,
     question: Question = None,
+    replace: Replace = False,
     labels_where: options.Where = None,
     language: options.Language = "en",
     id_field: options.IdField = "id",
@@ -168,6 +170,7 @@ def import_(
     from labelmill.pipelines.exchange import import_gold
     from labelmill.taxonomy import Taxonomy
 
+    check_written(to, [source, taxonomy, *(docs or ())], replace=replace)
     labels = Taxonomy.read(taxonomy, where=labels_where, language=language)
     done = import_gold(
         source,

@@ -11,7 +11,7 @@ import typer
 from labelmill.cli import options
 from labelmill.cli.console import counted, put, put_json, say
 from labelmill.cli.taxonomy.group import app
-from labelmill.cli.taxonomy.written import Replace, check_written
+from labelmill.cli.written import Replace, check_written
 from labelmill.errors import InputError, StoreError
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from labelmill.cli.console import Progress, counted, duration, put, put_json, sa
 from labelmill.cli.program import fetch_models
 from labelmill.cli.taxonomy.files import File
 from labelmill.cli.taxonomy.group import app
-from labelmill.cli.taxonomy.written import Replace, check_written
+from labelmill.cli.written import Replace, check_written
 from labelmill.errors import InputError
 
 if TYPE_CHECKING:

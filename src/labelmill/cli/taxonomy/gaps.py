@@ -11,7 +11,7 @@ import typer
 from labelmill.cli import options
 from labelmill.cli.console import Progress, duration, put, put_json, put_table, say
 from labelmill.cli.taxonomy.group import app
-from labelmill.cli.taxonomy.written import Replace, check_written
+from labelmill.cli.written import Replace, check_written
 from labelmill.errors import InputError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Distil: from a run's labels and the texts of its documents to a student that labels a thousand times as many."""
+"""Distil: from a run's labels and the texts of its documents to a student that labels hundreds of times as many."""
 
 from __future__ import annotations
 

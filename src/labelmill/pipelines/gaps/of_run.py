@@ -34,14 +34,12 @@ class RunGaps:
 
     Attributes:
         run: Its name.
-        taxonomy: What its documents were compared with.
         proposals: New labels and aliases, the most promising first, then splits, the clearest first.
         found: How many phrases there were, and what became of them.
         notes: What a reader should know, one line each.
     """
 
     run: str
-    taxonomy: Taxonomy
     proposals: tuple[Proposal, ...]
     found: Gaps
     notes: tuple[str, ...]
@@ -104,7 +102,7 @@ def gaps_of_run(
         proposals = named.proposals
         if named.kept:
             notes.append(f"{named.kept:,} proposals keep the documents' own words: the model gave no name to take")
-    return RunGaps(name, labels, proposals, found, tuple(notes))
+    return RunGaps(name, proposals, found, tuple(notes))
 
 
 def _embedder(spec: ProgramSpec, given: str | Embedder | None) -> Embedder:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -230,8 +230,3 @@ def _strange(words: Mapping[str, int], documents: int, names: Iterable[str]) -> 
         for word, count in words.items()
         if count >= least and count / documents > _STRANGE * named[word] / max(total, 1)
     }
-
-
-def describe_sources(phrases: Sequence[Phrase]) -> str:
-    """Say how many phrases there are, and how many of them in more than one document."""
-    return f"{len(phrases):,} phrases, {sum(phrase.documents > 1 for phrase in phrases):,} in several documents"

@@ -1,4 +1,4 @@
-"""Files that commands of a taxonomy write: never over their inputs, and over nothing that a person may have edited."""
+"""Files that commands write: never over their inputs, and over nothing that a person may have edited."""
 
 from __future__ import annotations
 
