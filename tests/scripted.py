@@ -162,6 +162,9 @@ def served(model: ScriptedModel) -> Iterator[str]:
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
+        # A run connects 32 times at once. Where a short queue is full, Linux drops what comes, and the client's next
+        # attempts come after 1, 3, 7, ... and up to 63 seconds.
+        request_queue_size = 128
 
         def handle_error(self, *_args: object) -> None:
             """Be quiet: a client that is killed is what some tests are about."""

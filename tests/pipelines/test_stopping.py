@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Self
 
 import orjson
 import pytest
@@ -30,6 +31,15 @@ class WaitingRun:
         command = [sys.executable, "-m", "labelmill", "label", *map(str, files)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Leave no process and no pipe, however the test went."""
+        self.process.kill()
+        with self.process, contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+
     def give(self, first: int, last: int) -> None:
         """Hand over documents, and leave the pipe open."""
         for number in range(first, last):
@@ -46,26 +56,21 @@ class WaitingRun:
     def wait_until(self, told) -> None:
         deadline = time.monotonic() + 60
         while not told(self.pulse()):
-            assert time.monotonic() < deadline, self.pulse()
+            assert time.monotonic() < deadline, json.dumps(self.pulse())
             assert self.process.poll() is None, self.process.stderr.read()
             time.sleep(0.02)
 
     def end(self) -> str:
         """Wait for the process, with the pipe open, and return what it told."""
         self.process.wait(timeout=60)
-        told = self.process.stderr.read()
-        self.process.stderr.close()
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.close()
-        return told
+        return self.process.stderr.read()
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("given", [0, 40])
 def test_a_run_that_waits_for_its_documents_can_be_stopped(tmp_path, stop, given):
     """It ends with its one line and 130, though the thread that reads the pipe cannot be ended; whole batches stay."""
-    with served(ScriptedModel()) as url:
-        run = WaitingRun(tmp_path, "--lm", f"scripted@{url}")
+    with served(ScriptedModel()) as url, WaitingRun(tmp_path, "--lm", f"scripted@{url}") as run:
         run.give(0, given)
         run.wait_until(lambda pulse: pulse.get("done", -1) == given // 32 * 32)
         run.process.send_signal(stop)
@@ -82,8 +87,7 @@ def test_a_run_that_waits_for_its_documents_can_be_stopped(tmp_path, stop, given
 
 def test_a_run_that_waits_for_its_documents_says_so(tmp_path):
     """In its sign of life, for as long as nothing else is under way; and goes on when there are more."""
-    with served(ScriptedModel()) as url:
-        run = WaitingRun(tmp_path, "--lm", f"scripted@{url}")
+    with served(ScriptedModel()) as url, WaitingRun(tmp_path, "--lm", f"scripted@{url}") as run:
         run.give(0, 32)
         run.wait_until(lambda pulse: pulse.get("done") == 32 and "waiting for documents" in pulse["message"])
         run.give(32, 64)
