@@ -6,7 +6,11 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+import typer
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -90,6 +94,18 @@ class Progress:
         if self._terminal and self._width:
             print(file=sys.stderr, flush=True)
             self._width = 0
+
+    @contextmanager
+    def until_interrupted(self, then: str) -> Iterator[None]:
+        """Leave the line as it stands when the work ends, and after Ctrl-C say what is kept and how to go on."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.end()
+            say(f"Interrupted: {then}")
+            raise typer.Exit(130) from None
+        finally:
+            self.end()
 
     def building(self, what: str, done: int, total: int) -> None:
         """Show how far an index or a download is."""

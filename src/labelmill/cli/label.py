@@ -71,7 +71,7 @@ def label(
             return
         say(f"Run {name}: {len(labeler.taxonomy):,} labels, into {out}")
         _say_cascade(labeler, total)
-        try:
+        with shown.until_interrupted(f"what was done is in {out}. Run the same command again to go on."):
             done = labeler.label_corpus(
                 corpus,
                 out,
@@ -82,12 +82,6 @@ def label(
                 total=total,
                 on_progress=shown.labelling,
             )
-        except KeyboardInterrupt:
-            shown.end()
-            say(f"Interrupted: what was done is in {out}. Run the same command again to go on.")
-            raise typer.Exit(130) from None
-        finally:
-            shown.end()
         older = labeler.builds_on(out, name)
         cascaded = labeler.program.shortcut is not None
     _report(out, name, done, older, cascaded=cascaded, as_json=as_json)

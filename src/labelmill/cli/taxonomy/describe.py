@@ -117,22 +117,14 @@ def describe(
         "patience": patience,
     }
     shown = Progress()
-    try:
+    kept = "what was answered is in the journal. Run the same command again to go on."
+    nothing = "nothing is written. Run the same command again; --limit reads fewer documents."
+    with shown.until_interrupted(kept if asking["journal"] else nothing):
         if phrases is None:
             asking |= {"only_missing": only_missing, "instructions": instructions}
             done: Described | Phrased = _drafts(taxonomy, known, out, shown, asking)
         else:
             done = _phrases(taxonomy, known, out, shown, asking, phrases, embedder)
-    except KeyboardInterrupt:
-        shown.end()
-        say(
-            "Interrupted: what was answered is in the journal. Run the same command again to go on."
-            if asking["journal"]
-            else "Interrupted: nothing is written. Run the same command again; --limit reads fewer documents."
-        )
-        raise typer.Exit(130) from None
-    finally:
-        shown.end()
     _report(done, file, out, as_json=as_json)
 
 

@@ -51,7 +51,9 @@ def evaluate(
     corpus.count()  # before anything slow: it sees that the files are there
     models, shown = lm or ["none"], Progress()
     fetch_models([embedder, *(["smollm2"] if "embedded" in models else [])], shown)
-    try:
+    kept = "every answer so far is kept. Run the same command again to go on."
+    nothing = "nothing is kept. Run the same command again; --limit reads fewer documents."
+    with shown.until_interrupted(nothing if models == ["none"] else kept):
         found = evaluate_taxonomy(
             file,
             corpus,
@@ -63,16 +65,6 @@ def evaluate(
             seed=seed,
             on_step=lambda step: show_step(shown, step),
         )
-    except KeyboardInterrupt:
-        shown.end()
-        say(
-            "Interrupted: every answer so far is kept. Run the same command again to go on."
-            if models != ["none"]
-            else "Interrupted: nothing is kept. Run the same command again; --limit reads fewer documents."
-        )
-        raise typer.Exit(130) from None
-    finally:
-        shown.end()
     if as_json:
         put_json(found.as_dict())
     else:

@@ -151,7 +151,8 @@ def _find(
     with Store(runs_file) as store:
         wanted = embedder or read_program(store, choose_run(store, run))["embedders"][0]
     fetch_models([wanted, *(["smollm2"] if "embedded" in (lm or ()) else [])], shown)
-    try:
+    then = "nothing is written. Run the same command again to begin anew; fewer --docs take less time."
+    with shown.until_interrupted(then):
         return gaps_of_run(
             runs_file,
             run=run,
@@ -163,12 +164,6 @@ def _find(
             building=shown.building,
             told=_teller(shown),
         )
-    except KeyboardInterrupt:
-        shown.end()
-        say("Interrupted: nothing is written. Run the same command again to begin anew; fewer --docs take less time.")
-        raise typer.Exit(130) from None
-    finally:
-        shown.end()
 
 
 def _teller(shown: Progress) -> Callable[[str, int, int | None], None]:

@@ -67,7 +67,7 @@ def generate(
     fetch_models([embedder, *(["smollm2"] if "embedded" in models else [])], shown)
     if models == ["none"]:
         say("No language model: labels are clusters, named by their terms. Give one with --lm.")
-    try:
+    with shown.until_interrupted("every answer so far is kept. Run the same command again to go on."):
         made = make(
             corpus,
             out,
@@ -86,12 +86,6 @@ def generate(
             patience=patience,
             on_step=lambda step: show_step(shown, step),
         )
-    except KeyboardInterrupt:
-        shown.end()
-        say("Interrupted: every answer so far is kept. Run the same command again to go on.")
-        raise typer.Exit(130) from None
-    finally:
-        shown.end()
     _report(made, as_json=as_json)
 
 
