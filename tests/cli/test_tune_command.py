@@ -293,3 +293,32 @@ def test_auto_shows_every_kind_of_rank(tune, tmp_path):
     assert all("tokens a document" in line for line in lines)
     figures = json.loads((tmp_path / "p.json").read_text("utf-8"))["figures"]
     assert [each["kept"] for each in figures["ranks"]] == ["; kept" in line for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("lm", "said"), [("none", "nothing is written"), ("embedded", "what the model answered is kept")]
+)
+def test_an_interrupted_tune_says_what_is_kept(tune, monkeypatch, tmp_path, lm, said):
+    """With a model, its answers are in a journal; without one, all begins anew."""
+
+    def interrupted(*_args, **_settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("labelmill.pipelines.tuning.tune", interrupted)
+    monkeypatch.setattr("labelmill.cli.tune.fetch_models", lambda *_: None)
+    done = tune("--lm", lm)
+    assert (done.code, done.out) == (130, "")
+    assert done.err.endswith("again to go on.\n" if lm == "embedded" else "reads fewer documents.\n")
+    assert f"Interrupted: {said}" in done.err
+    assert not (tmp_path / "p.json").exists()
+
+
+def test_parents_that_no_model_is_shown_are_told_when_tuning(tune, monkeypatch):
+    """A setting without effect is a note, before the work."""
+
+    def interrupted(*_args, **_settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("labelmill.pipelines.tuning.tune", interrupted)
+    assert "Note: showing parents has no effect" in tune("--show-parents", 2).err
+    assert "has no effect" not in tune("--show-parents", 2, "--rank", "listwise").err

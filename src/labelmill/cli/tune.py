@@ -129,7 +129,12 @@ def tune(
         of = f" {state.done:,} of {state.total:,}" if state.total else f" {state.done:,}" if state.done else ""
         shown.show(f"{state.step}{of}{f', {state.detail}' if state.detail else ''}")
 
-    try:
+    if show_parents and (rank is None or rank.value == "fusion"):
+        say("Note: showing parents has no effect: it is for a model that ranks, and rank=fusion asks none.")
+    asks = models != ["none"]
+    kept = "what the model answered is kept. Run the same command again to go on."
+    nothing = "nothing is written. Run the same command again; --limit reads fewer documents."
+    with shown.until_interrupted(kept if asks else nothing):
         program = learn(
             labels,
             documents,
@@ -144,13 +149,11 @@ def tune(
             student=taught,
             keep_all=keep_all,
             seed=seed,
-            journal=out.with_name(f"{out.name}.journal") if models != ["none"] else None,
+            journal=out.with_name(f"{out.name}.journal") if asks else None,
             building=shown.building,
             on_progress=told,
             **{name: value for name, value in chosen.items() if value is not None},
         )
-    finally:
-        shown.end()
     program.write(out)
     if as_json:
         put_json({"out": str(out), "figures": program.figures})
