@@ -129,8 +129,10 @@ def combiners(corpus: Corpus) -> dict[str, Callable[[int], Table]]:
         "majority": asked("majority"),
         "weighted": asked("weighted"),
         "dawid-skene": asked("dawid-skene"),
+        "pool": asked("pool"),
         "dawid-skene, strength chosen on valid": tuned,
         "dawid-skene, taught by valid": asked("dawid-skene", known),
+        "pool, taught by valid": asked("pool", known),
         "auto, taught by valid": asked("auto", known),
     }
     if importlib.util.find_spec("snorkel"):
@@ -201,7 +203,7 @@ def end_model(corpus: Corpus, way: str, table: Table, seed: int, features: Any) 
 
     place = corpus.name, way
     if place not in _CHOSEN:
-        _CHOSEN[place] = max((0.3, 3.0), key=lambda each: measure(corpus, guess(each), corpus.at("valid")))
+        _CHOSEN[place] = max((0.1, 0.3, 1.0, 3.0), key=lambda each: measure(corpus, guess(each), corpus.at("valid")))
     return measure(corpus, guess(_CHOSEN[place]), corpus.at("test"))
 
 

@@ -174,7 +174,7 @@ def _measure_all(path: Path, documents: Sequence[Document]) -> dict[str, Any]:
         soft = SoftLabels(*(each[mine][order] for each in (votes.document, votes.label, worth)))
         ranked = bool((votes.rank[mine] > 0).any())
         result["alone"][name] = _measure(soft, election.votes, gold, rest, 1 / 5 if ranked else 0.0)
-    for method in ("majority", "weighted", "dawid-skene", "ranks", "auto"):
+    for method in ("majority", "weighted", "dawid-skene", "pool", "ranks", "auto"):
         for known, told in ((None, ""), (taught, f", taught by {_TAUGHT}")):
             if known is not None and method in {"majority", "ranks"}:
                 continue

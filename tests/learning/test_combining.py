@@ -29,15 +29,33 @@ def test_voters_that_differ_get_dawid_skene():
     assert combine(judged([0.9, 0.6, 0.6], [0.1, 0.4, 0.4])[0]).method == "dawid-skene"
 
 
-@pytest.mark.parametrize("method", ["majority", "weighted", "dawid-skene", "ranks"])
+@pytest.mark.parametrize("method", ["majority", "weighted", "dawid-skene", "pool", "ranks"])
 def test_what_is_asked_for_is_done(method):
     """And scores are called probabilities where they are."""
     votes, _ = chosen([0.9, 0.8, 0.7])
     found = combine(votes, method=method, exclusive=method != "ranks")
     assert found.method == method
-    assert found.probabilities == (method in {"weighted", "dawid-skene"})
+    assert found.probabilities == (method in {"weighted", "dawid-skene", "pool"})
     assert found.soft.score.min() >= 0
     assert found.soft.score.max() <= 1 + 1e-12
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_a_pool_is_the_mean_of_its_members(exclusive):
+    """Pair by pair; documents with gold keep it."""
+    if exclusive:
+        votes, truth = chosen([0.9, 0.7, 0.6], documents=300)
+        known = gold_of(range(20), truth[:20])
+    else:
+        votes, known = judged([0.9, 0.6, 0.6], [0.1, 0.4, 0.4])[0], KnownLabels.none()
+    made = {
+        method: scores_of(combine(votes, known, method=method, exclusive=exclusive).soft, votes)
+        for method in ("weighted", "dawid-skene", "pool")
+    }
+    assert np.abs(made["weighted"] - made["dawid-skene"]).max() > 0.01
+    np.testing.assert_allclose(made["pool"], (made["weighted"] + made["dawid-skene"]) / 2, atol=1e-12)
+    if exclusive:
+        assert (made["pool"][np.arange(20), truth[:20]] == 1).all()
 
 
 def test_gold_chooses_and_is_left_out_for_that():
@@ -45,7 +63,7 @@ def test_gold_chooses_and_is_left_out_for_that():
     votes, truth = chosen([0.9, 0.6, 0.6], documents=600)
     found = combine(votes, gold_of(range(100), truth[:100]), exclusive=True)
     names = [name for name, _ in found.tried]
-    assert {"majority", "weighted", "dawid-skene"} <= set(names)
+    assert {"majority", "weighted", "dawid-skene", "pool"} <= set(names)
     assert min(score for _, score in found.tried) > 0.05
     assert found.method in names
     assert (scores_of(found.soft, votes)[:100].argmax(1) == truth[:100]).all()

@@ -16,11 +16,12 @@ from labelmill.learning.calibrating import fit_calibration
 from labelmill.learning.calibration import Calibration
 from labelmill.learning.folds import draw_parts
 from labelmill.learning.majority import majority, majority_suffices, weighted_majority
+from labelmill.learning.pooling import pool
 from labelmill.learning.rank_votes import fuse_ranks
 from labelmill.learning.snorkel_model import snorkel_model
 from labelmill.learning.votes import KnownLabels, SoftLabels, Votes
 
-Method = Literal["auto", "majority", "weighted", "dawid-skene", "ranks", "snorkel"]
+Method = Literal["auto", "majority", "weighted", "dawid-skene", "pool", "ranks", "snorkel"]
 METHODS: tuple[str, ...] = get_args(Method)
 
 FEWEST_GOLD = 30
@@ -157,6 +158,7 @@ def _recipes(*, exclusive: bool) -> dict[str, list[_Recipe]]:
     return {
         "dawid-skene": found,
         "weighted": [_Recipe("weighted", _weighted(exclusive))],
+        "pool": [_Recipe("pool", _pool(usual, exclusive=exclusive))],
         "majority": [_Recipe("majority", plain, probabilities=False)],
         "ranks": [_Recipe("ranks", lambda votes, _: (fuse_ranks(votes), VoterQuality()), probabilities=False)],
     }
@@ -182,10 +184,18 @@ def _dawid_skene(strength: float, *, exclusive: bool, silence: bool = False) -> 
     return one if exclusive else several
 
 
+def _pool(strength: float, *, exclusive: bool) -> _Way:
+    def way(votes: Votes, known: KnownLabels) -> tuple[SoftLabels, VoterQuality]:
+        by_rates, quality = _dawid_skene(strength, exclusive=exclusive)(votes, known)
+        return pool([by_rates, _weighted(exclusive)(votes, known)[0]], votes.labels), quality
+
+    return way
+
+
 def _choose(votes: Votes, known: KnownLabels, *, exclusive: bool, seed: int) -> Combination:
     """Take the way that does best on gold left out; one that is not the usual for a gain beyond its standard error."""
     by_method = _recipes(exclusive=exclusive)
-    ways = [recipe for name in ("dawid-skene", "weighted", "majority") for recipe in by_method[name]]
+    ways = [recipe for name in ("dawid-skene", "pool", "weighted", "majority") for recipe in by_method[name]]
     errors = [_errors(votes, known, _left_out(votes, known, way, seed), exclusive=exclusive) for way in ways]
     best = 0
     for place in range(1, len(ways)):

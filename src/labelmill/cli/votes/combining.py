@@ -27,6 +27,7 @@ class MethodChoice(StrEnum):
     majority = "majority"
     weighted = "weighted"
     dawid_skene = "dawid-skene"
+    pool = "pool"
     ranks = "ranks"
     snorkel = "snorkel"
 
