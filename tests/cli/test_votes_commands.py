@@ -89,8 +89,15 @@ def test_a_table_of_votes_is_read(cli, tags, tmp_path):
     ("rows", "message"),
     [
         ("document,label,vote\na,bread,1\na,bread,2\n", "people.csv:3: the vote is not 1 or -1: '2'"),
-        ("document,label,confidence\na,bread,7\n", "people.csv:2: the confidence is not in 0..1: '7'"),
-        ("document,label,rank\na,bread,first\n", "people.csv:2: the rank is no number: 'first'"),
+        ("document,label,confidence\na,bread,7\n", "people.csv:2: the confidence is not above 0 and at most 1: '7'"),
+        ("document,label,confidence\na,bread,0\n", "people.csv:2: the confidence is not above 0 and at most 1: '0'"),
+        (
+            "document,label,rank\na,bread,first\n",
+            "people.csv:2: the rank is no whole number from 1, or 0 for none: 'first'",
+        ),
+        ("document,label,rank\na,bread,1\na,soup,nan\n", "people.csv:3: the rank is no whole number"),
+        ("document,label,rank\na,bread,1.5\n", "people.csv:2: the rank is no whole number"),
+        ("document,label,rank\na,bread,99999999999\n", "people.csv:2: the rank is no whole number"),
         ("document,label\n,bread\n", "people.csv:2: the document is missing"),
     ],
 )
