@@ -215,9 +215,13 @@ def test_a_file_that_cannot_be_used_is_told_with_its_question(questions, old, ne
 
 
 def test_without_a_model_nobody_can_answer(tmp_path, corpus, questions):
-    """Said before a document is read."""
+    """Said before a document is read, and before anything that was said is dropped."""
+    out = tmp_path / "v.duckdb"
+    before = dict(apply(corpus, out, questions, Interviewee(cook)).votes)
     with pytest.raises(ModelError, match="Give one with --lm"):
-        apply(corpus, tmp_path / "v.duckdb", questions, "none")
+        apply(corpus, out, questions, "none")
+    with Store(out) as store:
+        assert {each.voter: each.votes for each in read_voters(store)} == before
 
 
 def test_an_interruption_keeps_what_was_answered(tmp_path, questions):

@@ -162,16 +162,20 @@ def apply_votes(
     names = [name for name, _, _ in listed]
     with ExitStack() as stack:
         store = stack.enter_context(Store(out, write=True))
+        interviewer = None
+        if asked:
+            kept = KeptAnswers(store, f"votes of {', '.join(form.source for form in asked)}")
+            stack.callback(kept.close)
+            programs = [Questioning(form) for form in asked]
+            interviewer = stack.enter_context(Interviewer(programs, electorate.prompting, kept, progress.add))
+        # Now that all can vote: what they said before is dropped.
         writer = VoteWriter(store, voters, taxonomy, uuid4().hex)
         workers = [Worker(sources, limit_seconds, strikes) for _ in range(jobs if names else 0)]
         for worker in workers:
             stack.callback(worker.close)
         cast = _cast(_batches(corpus, progress, _BATCH_TO_ASK if asked else _BATCH), names, workers)
-        if asked:
-            kept = KeptAnswers(store, f"votes of {', '.join(form.source for form in asked)}")
-            stack.callback(kept.close)
-            programs = [Questioning(form) for form in asked]
-            cast = stack.enter_context(Interviewer(programs, electorate.prompting, kept, progress.add)).of(cast)
+        if interviewer is not None:
+            cast = interviewer.of(cast)
         for documents, casts in cast:
             rows, failures = _resolve(documents, casts, taxonomy)
             for _, vote in here:
