@@ -132,7 +132,7 @@ def test_exclusive_labels_get_one_label_each(cli, tags, tmp_path):
 
 
 def test_what_cannot_be_combined_is_an_error_in_one_line(cli, runs, votes):
-    """No votes; no such voter; a run that is made of votes as a voter; the name of another run."""
+    """No votes; no such voter; a run that is made of votes as a voter."""
     for told, message in (
         (cli("votes", "combine", runs), "holds no votes"),
         (cli("votes", "combine", votes, "--voter", "nobody"), "has no voter 'nobody'"),
