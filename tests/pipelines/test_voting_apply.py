@@ -89,6 +89,23 @@ def test_functions_that_fail_are_told_by_name_and_stop_nothing(tmp_path, corpus)
     assert ("raises", "d0", "raised", r"KeyError: 'two\nlines'") in failures
 
 
+def test_the_limit_is_of_one_function_on_one_document(tmp_path):
+    """Not of two functions on the same document, nor of documents at the same place of two batches."""
+    module = tmp_path / "lf.py"
+    module.write_text(
+        "import time\nfrom labelmill import labeling_function\n"
+        "def works(document):\n"
+        "    until = time.process_time() + 0.3\n"
+        "    while time.process_time() < until: pass\n"
+        "    return 'bread'\n"
+        "one, two, three = (labeling_function(name=n)(lambda d: works(d)) for n in ('one', 'two', 'three'))\n"
+    )
+    docs = write_jsonl(tmp_path / "d.jsonl", [{"id": "a", "text": "flour"}])
+    electorate = Electorate(functions=[module])
+    done = apply_votes(Corpus([docs]), tmp_path / "v.duckdb", LABELS, electorate, limit_seconds=0.5, jobs=1)
+    assert (dict(done.failed), done.votes.total()) == ({}, 3)
+
+
 def test_no_process_is_left_behind(tmp_path, corpus):
     """Not even one that a function started and that hangs."""
     module, pid = tmp_path / "lf.py", tmp_path / "pid"

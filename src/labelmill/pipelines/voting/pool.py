@@ -70,6 +70,7 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._place: mmap.mmap | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._at = (0, 0.0, 0.0)  # the document that is voted on, since when, and the work done by then
 
     def vote(self, voter: str, documents: Sequence[Document]) -> Cast:
         """Have a voter vote on documents; what it does not survive is a failure, and the rest goes on."""
@@ -114,6 +115,7 @@ class Worker:
         process = self._started()
         assert self._place is not None
         self._place[:8] = struct.pack("<q", start)
+        self._at = (start, time.monotonic(), _work_seconds(process.pid))
         try:
             line = _exchange(process, request, lambda: self._kind_of_silence(process))
         except (BrokenPipeError, EOFError):
@@ -138,8 +140,6 @@ class Worker:
         waited, worked = now - self._at[1], work - self._at[2]
         return worked > self._limit or waited > self._limit * (_WAITING if work else 1)
 
-    _at: tuple[int, float, float] = (-1, 0.0, 0.0)
-
     def _started(self) -> subprocess.Popen[bytes]:
         """Return the process, started and loaded."""
         if self._process is not None:
@@ -151,7 +151,6 @@ class Worker:
             self._place = mmap.mmap(file.fileno(), 8)
         command = [sys.executable, "-m", "labelmill.pipelines.voting.worker", str(path)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
-        self._at = (-1, 0.0, 0.0)
         began = time.monotonic()
         try:
             _exchange(self._process, {"sources": self._sources}, lambda: time.monotonic() - began > _START_SECONDS)
@@ -161,7 +160,6 @@ class Worker:
                 "the process of the labelling functions did not start; what it printed is above. "
                 "Run the module with Python to see what is wrong."
             ) from None
-        self._at = (-1, 0.0, 0.0)
         return self._process
 
 
