@@ -106,6 +106,24 @@ def test_the_limit_is_of_one_function_on_one_document(tmp_path):
     assert (dict(done.failed), done.votes.total()) == ({}, 3)
 
 
+def test_what_was_said_before_a_function_died_twice_is_asked_again(tmp_path):
+    """The second time elsewhere, as one does that depends on the weather: no document goes without a word."""
+    module, count = tmp_path / "lf.py", tmp_path / "count"
+    module.write_text(
+        "import os\nfrom labelmill import labeling_function\n"
+        "@labeling_function\n"
+        "def moody(document):\n"
+        f"    with open({str(count)!r}, 'a') as file: file.write('x')\n"
+        f"    if os.path.getsize({str(count)!r}) in (5, 8): os._exit(1)\n"  # d4, and then d2
+        "    return 'bread'\n"
+    )
+    rows = [{"id": f"d{number}", "text": "flour"} for number in range(6)]
+    docs, out = write_jsonl(tmp_path / "d.jsonl", rows), tmp_path / "v.duckdb"
+    done = apply_votes(Corpus([docs]), out, LABELS, Electorate(functions=[module]), jobs=1)
+    assert dict(done.failed) == {("moody", "crashed"): 2}
+    assert [row[1] for row in votes_of(out)] == ["d0", "d1", "d3", "d5"]
+
+
 def test_no_process_is_left_behind(tmp_path, corpus):
     """Not even one that a function started and that hangs."""
     module, pid = tmp_path / "lf.py", tmp_path / "pid"

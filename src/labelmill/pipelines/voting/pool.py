@@ -75,23 +75,29 @@ class Worker:
     def vote(self, voter: str, documents: Sequence[Document]) -> Cast:
         """Have a voter vote on documents; what it does not survive is a failure, and the rest goes on."""
         cast, given = Cast(), [(each.id, each.text) for each in documents]
-        while cast.seen < len(given) and self._strikes[voter] < STRIKES:
-            upto = len(given)
+        bad: list[_Hung] = []  # the nearest last
+        while cast.seen < len(given) and (bad or self._strikes[voter] < STRIKES):
+            # What it said of the documents before a bad one is asked again, for it died with the process.
+            upto = bad[-1].place if bad else len(given)
             try:
-                self._ask_votes(voter, given, cast)
-            except _Hung as hung:
-                upto = hung.place
-                self._strikes[voter] += 1
-                what = f"took more than {self._limit:g} seconds" if hung.kind == "timeout" else "ended its process"
-                # What it said of the documents before is asked again, for it died with the process.
                 if upto > cast.seen:
-                    try:
-                        self._ask_votes(voter, given[:upto], cast)
-                    except _Hung as again:
-                        upto = again.place
-                cast.failures.append((upto, hung.kind, f"the function {what}"))
-                cast.seen = upto + 1
+                    self._ask_votes(voter, given[:upto], cast)
+            except _Hung as hung:
+                self._strikes[voter] += 1
+                bad.append(hung)
+                if len(bad) > 1 and self._strikes[voter] > STRIKES:
+                    break
+            else:
+                if bad:
+                    self._fail(bad.pop(), cast)
+        for hung in reversed(bad):
+            self._fail(hung, cast)
         return cast
+
+    def _fail(self, hung: _Hung, cast: Cast) -> None:
+        what = f"took more than {self._limit:g} seconds" if hung.kind == "timeout" else "ended its process"
+        cast.failures.append((hung.place, hung.kind, f"the function {what}"))
+        cast.seen = hung.place + 1
 
     def close(self) -> None:
         """End the process."""
