@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -173,6 +175,38 @@ def test_who_votes_again_is_replaced(tmp_path, corpus):
     for _ in range(2):
         apply_votes(corpus, out, LABELS, Electorate(rules=[rules]), jobs=1)
         assert len(votes_of(out)) == 2
+
+
+def test_an_interruption_does_not_wait_for_functions(tmp_path):
+    """The batch that is voted on would take an hour; its process goes, and nothing begins it anew."""
+    module, pids = tmp_path / "lf.py", tmp_path / "pids"
+    module.write_text(
+        "import os, time\nfrom labelmill import labeling_function\n"
+        "@labeling_function\n"
+        "def sleeps(document):\n"
+        "    if document.text == 'slow':\n"
+        f"        with open({str(pids)!r}, 'a') as file: file.write(f'{{os.getpid()}} ')\n"
+        "        time.sleep(600)\n"
+        "    return 'bread'\n"
+    )
+    rows = [{"id": f"d{number}", "text": "slow" if number >= 256 else "flour"} for number in range(600)]
+    corpus = Corpus([write_jsonl(tmp_path / "d.jsonl", rows)])
+
+    def interrupts(_progress):
+        deadline = time.monotonic() + 60
+        while not pids.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        raise KeyboardInterrupt
+
+    began = time.monotonic()
+    electorate = Electorate(functions=[module])
+    with pytest.raises(KeyboardInterrupt):
+        apply_votes(corpus, tmp_path / "v.duckdb", LABELS, electorate, limit_seconds=300, on_progress=interrupts)
+    assert time.monotonic() - began < 120
+    started = [Path(f"/proc/{pid}") for pid in pids.read_text().split()]
+    assert started
+    assert not any(each.exists() for each in started)
+    assert not [each.name for each in threading.enumerate() if each.name.startswith("ThreadPoolExecutor")]
 
 
 def test_nobody_to_vote_is_an_error(tmp_path, corpus):

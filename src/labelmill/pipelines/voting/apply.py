@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -173,9 +173,11 @@ def apply_votes(
         workers = [Worker(sources, limit_seconds, strikes) for _ in range(jobs if names else 0)]
         for worker in workers:
             stack.callback(worker.close)
-        cast = _cast(_batches(corpus, progress, _BATCH_TO_ASK if asked else _BATCH), names, workers)
+        running = _cast(_batches(corpus, progress, _BATCH_TO_ASK if asked else _BATCH), names, workers)
+        stack.callback(running.close)
+        cast: Iterator[tuple[list[Document], dict[str, Cast]]] = running
         if interviewer is not None:
-            cast = interviewer.of(cast)
+            cast = interviewer.of(running)
         for documents, casts in cast:
             rows, failures = _resolve(documents, casts, taxonomy)
             for _, vote in here:
@@ -207,8 +209,11 @@ def _batches(corpus: Corpus, progress: VotingProgress, size: int) -> Iterator[li
 
 def _cast(
     batches: Iterable[list[Document]], names: Sequence[str], workers: Sequence[Worker]
-) -> Iterator[tuple[list[Document], dict[str, Cast]]]:
-    """Have all voters of the workers vote, a batch to each worker at once; batches come back in any order."""
+) -> Generator[tuple[list[Document], dict[str, Cast]]]:
+    """Have all voters of the workers vote, a batch to each worker at once; batches come back in any order.
+
+    Closed, or interrupted, it stops the workers, whose batches would else take minutes to their end.
+    """
     if not workers:
         yield from ((batch, {}) for batch in batches)
         return
@@ -225,14 +230,19 @@ def _cast(
 
     pending: set[Future[tuple[list[Document], dict[str, Cast]]]] = set()
     with ThreadPoolExecutor(len(workers)) as pool:
-        for batch in batches:
-            pending.add(pool.submit(work, batch))
-            if len(pending) > len(workers):
+        try:
+            for batch in batches:
+                pending.add(pool.submit(work, batch))
+                if len(pending) > len(workers):
+                    done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                    yield from (each.result() for each in done)
+            while pending:
                 done, pending = wait(pending, return_when=FIRST_COMPLETED)
                 yield from (each.result() for each in done)
-        while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            yield from (each.result() for each in done)
+        except BaseException:
+            for worker in workers:
+                worker.stop()
+            raise
 
 
 _Failures = list[tuple[str, str, str, str]]

@@ -88,8 +88,8 @@ def import_labels(
         InputError: No document has labels.
     """
     found = Imported()
-    fields = {"id_field": id_field, "text_field": text_field, "labels_field": labels_field}
-    batches = _labelled(read_documents(paths, **fields), found)
+    items = read_documents(paths, id_field=id_field, text_field=text_field, labels_field=labels_field)
+    batches = _labelled(items, found)
     first = next(batches, None)  # before the file is opened: what the voter said is not dropped for nothing
     if first is None:
         raise InputError(

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -70,6 +71,7 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._place: mmap.mmap | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._stopped = False
         self._at = (0, 0.0, 0.0)  # the document that is voted on, since when, and the work done by then
 
     def vote(self, voter: str, documents: Sequence[Document]) -> Cast:
@@ -90,14 +92,20 @@ class Worker:
             else:
                 if bad:
                     self._fail(bad.pop(), cast)
-        for hung in reversed(bad):
-            self._fail(hung, cast)
+        for each in reversed(bad):
+            self._fail(each, cast)
         return cast
 
     def _fail(self, hung: _Hung, cast: Cast) -> None:
         what = f"took more than {self._limit:g} seconds" if hung.kind == "timeout" else "ended its process"
         cast.failures.append((hung.place, hung.kind, f"the function {what}"))
         cast.seen = hung.place + 1
+
+    def stop(self) -> None:
+        """Have whoever waits for votes in another thread wait no longer; what was asked is not answered."""
+        self._stopped = True
+        if (process := self._process) is not None:
+            _kill_group(process)
 
     def close(self) -> None:
         """End the process."""
@@ -150,6 +158,7 @@ class Worker:
         """Return the process, started and loaded."""
         if self._process is not None:
             return self._process
+        self._go_on()
         self._folder = tempfile.TemporaryDirectory(prefix="labelmill-")
         path = Path(self._folder.name) / "place"
         path.write_bytes(bytes(8))
@@ -157,6 +166,7 @@ class Worker:
             self._place = mmap.mmap(file.fileno(), 8)
         command = [sys.executable, "-m", "labelmill.pipelines.voting.worker", str(path)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+        self._go_on()
         began = time.monotonic()
         try:
             _exchange(self._process, {"sources": self._sources}, lambda: time.monotonic() - began > _START_SECONDS)
@@ -167,6 +177,12 @@ class Worker:
                 "Run the module with Python to see what is wrong."
             ) from None
         return self._process
+
+
+    def _go_on(self) -> None:
+        if self._stopped:
+            self.close()
+            raise CancelledError
 
 
 def list_voters(sources: Sequence[Mapping[str, str]]) -> list[tuple[str, str, str]]:
@@ -261,12 +277,16 @@ def _work_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it started, which may be stuck and listen to nothing."""
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         process.kill()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it started, which may be stuck and listen to nothing."""
+    _kill_group(process)
     process.wait()
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
