@@ -50,6 +50,15 @@ def test_silence_is_a_no_of_those_who_never_say_no(tmp_path):
         assert {each.voter: each.silence for each in read_voters(store)} == {"yes": True, "both": False, "told": False}
 
 
+def test_the_silence_of_one_that_was_given_up_says_nothing(tmp_path):
+    """It was not asked of the rest."""
+    with Store(tmp_path / "v.duckdb", write=True) as store:
+        writer = VoteWriter(store, [VoterRow("x", "function"), VoterRow("y", "function")], LABELS, "01")
+        writer.write(["a", "b"], [("x", "a", "bread", 1, 1.0, 0), ("y", "a", "bread", 1, 1.0, 0)])
+        writer.finish(["y"])
+        assert {each.voter: each.silence for each in read_voters(store)} == {"x": True, "y": False}
+
+
 def test_a_voter_is_complete_when_it_is_finished(tmp_path):
     """A killed one is not, and neither is one that was given up."""
     with Store(tmp_path / "v.duckdb", write=True) as store:

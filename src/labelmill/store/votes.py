@@ -139,7 +139,10 @@ class VoteWriter:
             self._store.insert("vote_failures", [dict(zip(names, each, strict=True)) for each in failures])
 
     def finish(self, given_up: Sequence[str] = ()) -> None:
-        """Mark voters as complete, but for those that were given up, and note who says no by silence."""
+        """Mark voters as complete, but for those that were given up, and note who says no by silence.
+
+        One that was given up does not: most of its silence is of documents that were not put to it.
+        """
         names = [voter.voter for voter in self._voters]
         undecided = [voter.voter for voter in self._voters if voter.silence is None]
         with self._store.transaction():
@@ -149,7 +152,7 @@ class VoteWriter:
                 [list(given_up), names],
             )
             self._store.connection.execute(
-                "UPDATE voters SET silence = voter NOT IN (SELECT DISTINCT voter FROM votes WHERE vote < 0) "
+                "UPDATE voters SET silence = complete AND voter NOT IN (SELECT DISTINCT voter FROM votes WHERE vote < 0) "
                 "WHERE voter IN (SELECT unnest(?::VARCHAR[]))",
                 [undecided],
             )
