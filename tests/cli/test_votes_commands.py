@@ -110,6 +110,16 @@ def test_a_row_that_cannot_be_used_is_named_by_its_line(cli, tags, tmp_path, row
     assert message in done.err
 
 
+@pytest.mark.parametrize("name", ["[red]ann[/red]", "bob[/]", ":smile:"])
+def test_voters_may_be_called_what_looks_like_markup(cli, tags, tmp_path, name):
+    """They are shown as they are called, in both tables."""
+    table, out = tmp_path / "votes.jsonl", tmp_path / "v.duckdb"
+    write_jsonl(table, [{"voter": name, "document": "a", "label": "bread"}])
+    assert cli("votes", "import", table, "-t", tags, "-o", out).code == 0
+    assert name in cli("votes", "summary", out).out
+    assert name in cli("votes", "combine", out, "--method", "weighted").out
+
+
 def test_documents_with_labels_are_a_voter(cli, recipes, tags, tmp_path):
     """Called after the file; against its own labels it is always right."""
     out = tmp_path / "v.duckdb"
