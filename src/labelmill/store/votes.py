@@ -152,7 +152,8 @@ class VoteWriter:
                 [list(given_up), names],
             )
             self._store.connection.execute(
-                "UPDATE voters SET silence = complete AND voter NOT IN (SELECT DISTINCT voter FROM votes WHERE vote < 0) "
+                "UPDATE voters SET silence = "
+                "complete AND voter NOT IN (SELECT DISTINCT voter FROM votes WHERE vote < 0) "
                 "WHERE voter IN (SELECT unnest(?::VARCHAR[]))",
                 [undecided],
             )
