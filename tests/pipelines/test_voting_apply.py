@@ -155,6 +155,25 @@ def test_a_catastrophic_expression_is_under_the_time_limit(tmp_path):
     assert dict(done.votes) == {"slow": 1, "fast": 1}
 
 
+def test_modules_are_of_beside_the_functions_and_not_of_the_current_folder(tmp_path, corpus, monkeypatch):
+    """A file there that is called as a module of Python's is data."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+    (here / "mmap.py").write_text("raise SystemExit('this was only data')")
+    (here / "selectors.py").write_text("raise SystemExit('this was only data')")
+    (there / "words.py").write_text("FLOUR = 'flour'")
+    (there / "lf.py").write_text(
+        "from words import FLOUR\nfrom labelmill import labeling_function\n"
+        "@labeling_function\ndef of_flour(d): return 'bread' if FLOUR in d.text else 'soup'\n"
+        "@labeling_function\ndef half(d): return '\\ud800' if FLOUR in d.text else 'soup'\n"
+    )
+    monkeypatch.chdir(here)
+    electorate = Electorate(functions=[there / "lf.py"])
+    done = apply_votes(corpus, tmp_path / "v.duckdb", LABELS, electorate, jobs=1)
+    assert (dict(done.failed), dict(done.votes)) == ({("half", "raised"): 2}, {"of_flour": 5, "half": 3})
+
+
 def test_names_and_neighbours_vote(tmp_path, corpus):
     """The nearest have the labels of their gold; a document's own is left out."""
     out = tmp_path / "v.duckdb"

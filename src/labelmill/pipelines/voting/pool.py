@@ -27,6 +27,9 @@ from labelmill.records import Document
 STRIKES = 3
 """Documents on which a voter may hang or crash before it is given up."""
 
+_PYTHON = sys.executable, "-P"
+"""Without the current folder among those of modules, whose files are data, and may be called as a module is."""
+
 _START_SECONDS = 120.0
 _LOOK_SECONDS = 0.05
 _WAITING = 10.0
@@ -164,7 +167,7 @@ class Worker:
         path.write_bytes(bytes(8))
         with path.open("r+b") as file:
             self._place = mmap.mmap(file.fileno(), 8)
-        command = [sys.executable, "-m", "labelmill.pipelines.voting.worker", str(path)]
+        command = [*_PYTHON, "-m", "labelmill.pipelines.voting.worker", str(path)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
         self._go_on()
         began = time.monotonic()
@@ -217,7 +220,7 @@ def _names(source: Mapping[str, str]) -> list[str]:
     )
     try:
         ended = subprocess.run(
-            [sys.executable, "-c", code, source["path"]],
+            [*_PYTHON, "-c", code, source["path"]],
             stdout=subprocess.PIPE,
             timeout=_START_SECONDS,
             check=False,
