@@ -195,6 +195,12 @@ def test_the_request_admits_the_answers_and_nothing_else(questions):
     ("old", "new", "message"),
     [
         ('name = "served"', 'name = "serv ed"', "question 'serv ed': the name cannot be that of an answer"),
+        (
+            'name = "served"',
+            'name = "instructions"',
+            "question 'instructions': the name is one that DSPy's signatures use",
+        ),
+        ('name = "served"', 'name = "json"', "question 'json': the name is one that DSPy's signatures use"),
         ('name = "needs"', 'name = "served"', "two questions are called 'served'"),
         ('cold = "salad"', 'frozen = "salad"', "'frozen' is voted by and is no answer. Its answers: hot, cold, either"),
         ('cold = "salad"', 'cold = "pizza"', "'cold' votes on no label"),
