@@ -175,14 +175,19 @@ def test_modules_are_of_beside_the_functions_and_not_of_the_current_folder(tmp_p
 
 
 def test_names_and_neighbours_vote(tmp_path, corpus):
-    """The nearest have the labels of their gold; a document's own is left out."""
+    """The nearest have the labels of their gold; a document's own is left out, and what is no label is told."""
     out = tmp_path / "v.duckdb"
     gold = write_jsonl(
         tmp_path / "gold.jsonl",
-        [{"id": "d0", "text": "flour", "labels": ["soup"]}, {"id": "g", "text": "flour", "labels": ["bread"]}],
+        [
+            {"id": "d0", "text": "flour", "labels": ["soup"]},
+            {"id": "g", "text": "flour", "labels": ["bread", "nowhere"]},
+        ],
     )
     done = apply_votes(corpus, out, LABELS, Electorate(aliases=True, neighbours=[gold], embedder=HashedGrams()), jobs=1)
     assert done.votes["aliases"] == 0
+    assert dict(done.failed) == {("neighbours", "outside-taxonomy"): 1}
+    assert "'nowhere'" in done.examples["neighbours", "outside-taxonomy"][1]
     rows = [row for row in votes_of(out) if row[1] == "d0"]
     assert [row[:4] for row in rows] == [("neighbours", "d0", "bread", 1)]
 

@@ -151,13 +151,13 @@ def apply_votes(
     sources += [{"kind": "rules", "path": str(path)} for path in electorate.rules]
     listed = list_voters(sources)
     voters = [VoterRow(name, kind, source) for name, kind, source in listed]
-    here = _voters_here(taxonomy, electorate)
+    progress = VotingProgress(total=corpus.count())
+    here = _voters_here(taxonomy, electorate, progress)
     voters += [voter for voter, _ in here]
     asked = [Questionnaire.read(path, taxonomy) for path in electorate.prompts]
     voters += [VoterRow(each.name, "prompt", form.source) for form in asked for each in form.questions]
     if not voters:
         raise InputError("nobody is to vote", remedy="Give --functions, --rules, --prompts, --aliases or --neighbours.")
-    progress = VotingProgress(total=corpus.count())
     strikes: Counter[str] = Counter()
     names = [name for name, _, _ in listed]
     with ExitStack() as stack:
@@ -285,13 +285,13 @@ def _keep(progress: VotingProgress, failures: _Failures, writer: VoteWriter) -> 
 _Vote = Callable[[Sequence[Document]], list[Row]]
 
 
-def _voters_here(taxonomy: Taxonomy, electorate: Electorate) -> list[tuple[VoterRow, _Vote]]:
+def _voters_here(taxonomy: Taxonomy, electorate: Electorate, progress: VotingProgress) -> list[tuple[VoterRow, _Vote]]:
     found: list[tuple[VoterRow, _Vote]] = []
     if electorate.aliases:
         found.append((VoterRow("aliases", "aliases"), _alias_votes(taxonomy)))
     if electorate.neighbours:
         source = ", ".join(map(str, electorate.neighbours))
-        found.append((VoterRow("neighbours", "neighbours", source), _neighbour_votes(taxonomy, electorate)))
+        found.append((VoterRow("neighbours", "neighbours", source), _neighbour_votes(taxonomy, electorate, progress)))
     return found
 
 
@@ -308,7 +308,7 @@ def _alias_votes(taxonomy: Taxonomy) -> _Vote:
     return vote
 
 
-def _neighbour_votes(taxonomy: Taxonomy, electorate: Electorate) -> _Vote:
+def _neighbour_votes(taxonomy: Taxonomy, electorate: Electorate, progress: VotingProgress) -> _Vote:
     """Let the nearest documents with gold vote, each document's own gold left out."""
     if electorate.embedder is None:
         raise InputError("neighbours need an embedder", remedy="Name one with --embedder.")
@@ -320,7 +320,7 @@ def _neighbour_votes(taxonomy: Taxonomy, electorate: Electorate) -> _Vote:
             remedy="Give --neighbours documents with gold.",
         )
     texts = [chunk(each.text, _CHUNK_CHARACTERS, _CHUNK_OVERLAP) for each in gold]
-    known = [_positions(taxonomy, each.labels or ()) for each in gold]
+    known = [_positions(taxonomy, each, progress) for each in gold]
     places: dict[str, list[int]] = {}
     for place, each in enumerate(gold):
         places.setdefault(each.id, []).append(place)
@@ -342,12 +342,13 @@ def _neighbour_votes(taxonomy: Taxonomy, electorate: Electorate) -> _Vote:
     return vote
 
 
-def _positions(taxonomy: Taxonomy, labels: Sequence[str]) -> list[int]:
-    """Find the labels that the taxonomy has."""
+def _positions(taxonomy: Taxonomy, document: Document, progress: VotingProgress) -> list[int]:
+    """Find the gold labels that the taxonomy has; others are counted as failures of the neighbours."""
     found = []
-    for label in labels:
+    for label in document.labels or ():
         try:
             found.append(taxonomy.resolve(label))
-        except GoldError:
-            continue
+        except GoldError as reason:
+            progress.failed["neighbours", "outside-taxonomy"] += 1
+            progress.examples.setdefault(("neighbours", "outside-taxonomy"), (document.id, str(reason)))
     return found
