@@ -141,8 +141,8 @@ class VoteWriter:
     def finish(self, given_up: Sequence[str] = ()) -> None:
         """Mark voters as complete, but for those that were given up, and note who says no by silence.
 
-        One that was given up counts as shown what it voted on: most of the rest was not put to it, and its silence there
-        would be a no.
+        One that was given up counts as shown what it voted on: most of the rest was not put to it, and its silence
+        there would be a no.
         """
         names = [voter.voter for voter in self._voters]
         undecided = [voter.voter for voter in self._voters if voter.silence is None]

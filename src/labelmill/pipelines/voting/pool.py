@@ -181,7 +181,6 @@ class Worker:
             ) from None
         return self._process
 
-
     def _go_on(self) -> None:
         if self._stopped:
             self.close()
