@@ -89,8 +89,15 @@ def test_a_table_of_votes_is_read(cli, tags, tmp_path):
     ("rows", "message"),
     [
         ("document,label,vote\na,bread,1\na,bread,2\n", "people.csv:3: the vote is not 1 or -1: '2'"),
-        ("document,label,confidence\na,bread,7\n", "people.csv:2: the confidence is not in 0..1: '7'"),
-        ("document,label,rank\na,bread,first\n", "people.csv:2: the rank is no number: 'first'"),
+        ("document,label,confidence\na,bread,7\n", "people.csv:2: the confidence is not above 0 and at most 1: '7'"),
+        ("document,label,confidence\na,bread,0\n", "people.csv:2: the confidence is not above 0 and at most 1: '0'"),
+        (
+            "document,label,rank\na,bread,first\n",
+            "people.csv:2: the rank is no whole number from 1, or 0 for none: 'first'",
+        ),
+        ("document,label,rank\na,bread,1\na,soup,nan\n", "people.csv:3: the rank is no whole number"),
+        ("document,label,rank\na,bread,1.5\n", "people.csv:2: the rank is no whole number"),
+        ("document,label,rank\na,bread,99999999999\n", "people.csv:2: the rank is no whole number"),
         ("document,label\n,bread\n", "people.csv:2: the document is missing"),
     ],
 )
@@ -101,6 +108,16 @@ def test_a_row_that_cannot_be_used_is_named_by_its_line(cli, tags, tmp_path, row
     done = cli("votes", "import", table, "-t", tags, "-o", tmp_path / "v.duckdb")
     assert done.code == 1
     assert message in done.err
+
+
+@pytest.mark.parametrize("name", ["[red]ann[/red]", "bob[/]", ":smile:"])
+def test_voters_may_be_called_what_looks_like_markup(cli, tags, tmp_path, name):
+    """They are shown as they are called, in both tables."""
+    table, out = tmp_path / "votes.jsonl", tmp_path / "v.duckdb"
+    write_jsonl(table, [{"voter": name, "document": "a", "label": "bread"}])
+    assert cli("votes", "import", table, "-t", tags, "-o", out).code == 0
+    assert name in cli("votes", "summary", out).out
+    assert name in cli("votes", "combine", out, "--method", "weighted").out
 
 
 def test_documents_with_labels_are_a_voter(cli, recipes, tags, tmp_path):
@@ -125,7 +142,7 @@ def test_exclusive_labels_get_one_label_each(cli, tags, tmp_path):
 
 
 def test_what_cannot_be_combined_is_an_error_in_one_line(cli, runs, votes):
-    """No votes; no such voter; a run that is made of votes as a voter; the name of another run."""
+    """No votes; no such voter; a run that is made of votes as a voter."""
     for told, message in (
         (cli("votes", "combine", runs), "holds no votes"),
         (cli("votes", "combine", votes, "--voter", "nobody"), "has no voter 'nobody'"),

@@ -104,3 +104,18 @@ def test_too_many_labels_are_an_error_that_says_so(monkeypatch):
     monkeypatch.setattr(module, "MOST_CELLS", 10)
     with pytest.raises(InputError, match="labels that exclude each other are too many"):
         dawid_skene(chosen([0.9, 0.8], documents=20)[0])
+
+
+def test_a_vote_against_one_of_many_labels_speaks_against_it():
+    """Though those for are right in 7 of 10, and a label at hazard is wrong in 9 of 10 anyhow."""
+    votes, truth = chosen([0.7, 0.7, 0.7], documents=2000, labels=10)
+    rows = list(zip(votes.voter, votes.document, votes.label, votes.sign, strict=True))
+    drawn = np.random.default_rng(0).integers(0, 10, 600)
+    rows += [(3, d, label, -1) for d, label in enumerate(drawn) if label != truth[d] or d % 5 == 0]
+    votes = ballots(rows, documents=2000, labels=10)
+    denied = votes.document[votes.sign < 0], votes.label[votes.sign < 0]
+    after = scores_of(dawid_skene(votes)[0], votes)[denied]
+    before = scores_of(dawid_skene(votes.where(votes.sign > 0))[0], votes)[denied]
+    voted = before > 0
+    assert after[voted].mean() < 0.7 * before[voted].mean()
+    assert after[voted].mean() == pytest.approx((truth[denied[0]] == denied[1])[voted].mean(), abs=0.02)

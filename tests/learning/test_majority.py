@@ -40,6 +40,15 @@ def test_weights_follow_what_voters_are_worth(exclusive):
     assert accuracy[0] > accuracy[1] > max(accuracy[2:])
 
 
+def test_a_vote_against_one_of_many_labels_is_weighed_by_bayes_rule():
+    """One for it and one against: it is as probable as the first is right and the second wrong, among ten labels."""
+    votes = ballots([(0, 0, 0, 1), (1, 0, 0, -1)], labels=10)
+    soft, found = weighted_majority(votes, exclusive=True)
+    right, other = found.accuracy
+    yes, no = right * (1 - other), (1 - right) * other
+    assert scores_of(soft, votes)[0, 0] == pytest.approx(yes / (yes + no))
+
+
 def test_voters_that_know_one_label_each_are_not_turned_round():
     """Were they judged by themselves, all documents would have the label that more of them know."""
     rows = [(0, d, 0, 1) for d in range(200)] + [(1, d, 1, 1) for d in range(180, 400)]

@@ -49,6 +49,13 @@ def test_votes_that_it_does_not_take_are_refused(rows, message):
         combine(ballots(rows), method="snorkel", exclusive=True)
 
 
+def test_a_table_that_does_not_fit_in_memory_is_refused():
+    """Snorkel makes one of documents by voters and labels, here of 2.4 GB."""
+    votes = ballots([(0, 0, 0, 1), (1, 0, 1, 1), (2, 0, 99, 1)] + [(0, 1, n, 1) for n in range(100)], documents=10**6)
+    with pytest.raises(InputError, match="1,000,000 documents, 3 voters and 100 labels does not fit"):
+        combine(votes, method="snorkel", exclusive=True)
+
+
 def test_a_cell_is_the_best_ranked_vote_and_a_vote_against_one_of_two_is_for_the_other():
     """Nothing else fits into one."""
     rows = [(0, 0, 1, 1, 0.5, 2), (0, 0, 0, 1, 0.1, 1), (1, 1, 0, -1, 1.0, 0), (2, 2, 1, 1, 1.0, 0)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from elections import ballots, chosen, gold_of
+from elections import ballots, chosen, gold_of, judged
 
 from labelmill.learning.voter_figures import echoes_of, figures_of
 from labelmill.learning.votes import KnownLabels
@@ -32,17 +32,31 @@ def test_figures_of_other_labels():
     assert (found.judged.tolist(), found.right.tolist()) == ([2, 1], [0, 1])
 
 
-@pytest.mark.parametrize("exclusive", [True, False])
-def test_a_voter_that_copies_another_is_found_and_independent_ones_are_not(exclusive):
+def test_a_voter_that_copies_another_is_found_and_independent_ones_are_not():
     """A tenth of the copies altered, it is one still."""
     votes, _ = chosen([0.7, 0.7, 0.7], documents=2000, labels=2)
     rows = list(zip(votes.voter, votes.document, votes.label, votes.sign, strict=True))
     rows += [(3, d, label if d % 10 else 1 - label, 1) for v, d, label, _ in rows if v == 0]
-    echoes = echoes_of(ballots(rows), np.array([0.7] * 3 + [0.65]), exclusive=exclusive)
-    pairs = {(echo.first, echo.second) for echo in echoes}
-    if exclusive:
-        assert pairs == {(0, 3)}
-        assert echoes[0].agreement == pytest.approx(0.9, abs=0.01)
-        assert echoes[0].expected == pytest.approx(0.7 * 0.65 + 0.3 * 0.35)
-    else:  # votes for alone: on what both voted they always agree
-        assert (0, 3) in pairs
+    echoes = echoes_of(ballots(rows), np.array([0.7] * 3 + [0.65]), exclusive=True)
+    assert {(echo.first, echo.second) for echo in echoes} == {(0, 3)}
+    assert echoes[0].agreement == pytest.approx(0.9, abs=0.01)
+    assert echoes[0].expected == pytest.approx(0.7 * 0.65 + 0.3 * 0.35)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_voters_of_one_word_agree_on_all_that_both_say_and_are_no_echoes_for_that(sign):
+    """Of several labels: an echo is one whose votes are among those of another, but for some of a hundred."""
+    votes, _ = chosen([0.7, 0.7, 0.7], documents=2000, labels=2)
+    rows = [(v, d, label, sign) for v, d, label in zip(votes.voter, votes.document, votes.label, strict=True)]
+    rows += [(3, d, label if d % 50 else 1 - label, sign) for v, d, label, _ in rows if v == 0]
+    echoes = echoes_of(ballots(rows), np.array([0.7] * 4), exclusive=False)
+    assert {(echo.first, echo.second) for echo in echoes} == {(0, 3)}
+
+
+def test_voters_that_judge_are_compared_by_what_they_say():
+    """Of several labels, for and against."""
+    votes, _, _ = judged([0.8, 0.8, 0.8], [0.2, 0.2, 0.2], documents=500)
+    rows = list(zip(votes.voter, votes.document, votes.label, votes.sign, strict=True))
+    rows += [(3, d, label, sign if d % 10 else -sign) for v, d, label, sign in rows if v == 0]
+    echoes = echoes_of(ballots(rows), np.array([0.8] * 3 + [0.74]), exclusive=False)
+    assert {(echo.first, echo.second) for echo in echoes} == {(0, 3)}

@@ -28,6 +28,14 @@ def test_confidence_is_cut_into_thirds_for_each_voter():
     assert len(set(other.tolist())) == 1
 
 
+@pytest.mark.parametrize("sure", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_two_values_of_confidence_are_two_levels(sure):
+    """However many votes have the higher one, as of a function that says 0.5 where it is not certain."""
+    letters = ballots([(0, number, 0, 1, 1.0 if number < 100 * sure else 0.5) for number in range(100)]).letters
+    assert len(set(letters.tolist())) == 2
+    assert letters[0] < letters[-1]
+
+
 def test_numbers_out_of_range_are_refused():
     """A label that is not there would be a label of another document."""
     with pytest.raises(InputError, match="the number of a label is not from 0 to 1"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,41 @@ def test_functions_that_fail_are_told_by_name_and_stop_nothing(tmp_path, corpus)
     assert ("raises", "d0", "raised", r"KeyError: 'two\nlines'") in failures
 
 
+def test_the_limit_is_of_one_function_on_one_document(tmp_path):
+    """Not of two functions on the same document, nor of documents at the same place of two batches."""
+    module = tmp_path / "lf.py"
+    module.write_text(
+        "import time\nfrom labelmill import labeling_function\n"
+        "def works(document):\n"
+        "    until = time.process_time() + 0.3\n"
+        "    while time.process_time() < until: pass\n"
+        "    return 'bread'\n"
+        "one, two, three = (labeling_function(name=n)(lambda d: works(d)) for n in ('one', 'two', 'three'))\n"
+    )
+    docs = write_jsonl(tmp_path / "d.jsonl", [{"id": "a", "text": "flour"}])
+    electorate = Electorate(functions=[module])
+    done = apply_votes(Corpus([docs]), tmp_path / "v.duckdb", LABELS, electorate, limit_seconds=0.5, jobs=1)
+    assert (dict(done.failed), done.votes.total()) == ({}, 3)
+
+
+def test_what_was_said_before_a_function_died_twice_is_asked_again(tmp_path):
+    """The second time elsewhere, as one does that depends on the weather: no document goes without a word."""
+    module, count = tmp_path / "lf.py", tmp_path / "count"
+    module.write_text(
+        "import os\nfrom labelmill import labeling_function\n"
+        "@labeling_function\n"
+        "def moody(document):\n"
+        f"    with open({str(count)!r}, 'a') as file: file.write('x')\n"
+        f"    if os.path.getsize({str(count)!r}) in (5, 8): os._exit(1)\n"  # d4, and then d2
+        "    return 'bread'\n"
+    )
+    rows = [{"id": f"d{number}", "text": "flour"} for number in range(6)]
+    docs, out = write_jsonl(tmp_path / "d.jsonl", rows), tmp_path / "v.duckdb"
+    done = apply_votes(Corpus([docs]), out, LABELS, Electorate(functions=[module]), jobs=1)
+    assert dict(done.failed) == {("moody", "crashed"): 2}
+    assert [row[1] for row in votes_of(out)] == ["d0", "d1", "d3", "d5"]
+
+
 def test_no_process_is_left_behind(tmp_path, corpus):
     """Not even one that a function started and that hangs."""
     module, pid = tmp_path / "lf.py", tmp_path / "pid"
@@ -118,15 +155,39 @@ def test_a_catastrophic_expression_is_under_the_time_limit(tmp_path):
     assert dict(done.votes) == {"slow": 1, "fast": 1}
 
 
+def test_modules_are_of_beside_the_functions_and_not_of_the_current_folder(tmp_path, corpus, monkeypatch):
+    """A file there that is called as a module of Python's is data."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+    (here / "mmap.py").write_text("raise SystemExit('this was only data')")
+    (here / "selectors.py").write_text("raise SystemExit('this was only data')")
+    (there / "words.py").write_text("FLOUR = 'flour'")
+    (there / "lf.py").write_text(
+        "from words import FLOUR\nfrom labelmill import labeling_function\n"
+        "@labeling_function\ndef of_flour(d): return 'bread' if FLOUR in d.text else 'soup'\n"
+        "@labeling_function\ndef half(d): return '\\ud800' if FLOUR in d.text else 'soup'\n"
+    )
+    monkeypatch.chdir(here)
+    electorate = Electorate(functions=[there / "lf.py"])
+    done = apply_votes(corpus, tmp_path / "v.duckdb", LABELS, electorate, jobs=1)
+    assert (dict(done.failed), dict(done.votes)) == ({("half", "raised"): 2}, {"of_flour": 5, "half": 3})
+
+
 def test_names_and_neighbours_vote(tmp_path, corpus):
-    """The nearest have the labels of their gold; a document's own is left out."""
+    """The nearest have the labels of their gold; a document's own is left out, and what is no label is told."""
     out = tmp_path / "v.duckdb"
     gold = write_jsonl(
         tmp_path / "gold.jsonl",
-        [{"id": "d0", "text": "flour", "labels": ["soup"]}, {"id": "g", "text": "flour", "labels": ["bread"]}],
+        [
+            {"id": "d0", "text": "flour", "labels": ["soup"]},
+            {"id": "g", "text": "flour", "labels": ["bread", "nowhere"]},
+        ],
     )
     done = apply_votes(corpus, out, LABELS, Electorate(aliases=True, neighbours=[gold], embedder=HashedGrams()), jobs=1)
     assert done.votes["aliases"] == 0
+    assert dict(done.failed) == {("neighbours", "outside-taxonomy"): 1}
+    assert "'nowhere'" in done.examples["neighbours", "outside-taxonomy"][1]
     rows = [row for row in votes_of(out) if row[1] == "d0"]
     assert [row[:4] for row in rows] == [("neighbours", "d0", "bread", 1)]
 
@@ -138,6 +199,38 @@ def test_who_votes_again_is_replaced(tmp_path, corpus):
     for _ in range(2):
         apply_votes(corpus, out, LABELS, Electorate(rules=[rules]), jobs=1)
         assert len(votes_of(out)) == 2
+
+
+def test_an_interruption_does_not_wait_for_functions(tmp_path):
+    """The batch that is voted on would take an hour; its process goes, and nothing begins it anew."""
+    module, pids = tmp_path / "lf.py", tmp_path / "pids"
+    module.write_text(
+        "import os, time\nfrom labelmill import labeling_function\n"
+        "@labeling_function\n"
+        "def sleeps(document):\n"
+        "    if document.text == 'slow':\n"
+        f"        with open({str(pids)!r}, 'a') as file: file.write(f'{{os.getpid()}} ')\n"
+        "        time.sleep(600)\n"
+        "    return 'bread'\n"
+    )
+    rows = [{"id": f"d{number}", "text": "slow" if number >= 256 else "flour"} for number in range(600)]
+    corpus = Corpus([write_jsonl(tmp_path / "d.jsonl", rows)])
+
+    def interrupts(_progress):
+        deadline = time.monotonic() + 60
+        while not pids.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        raise KeyboardInterrupt
+
+    began = time.monotonic()
+    electorate = Electorate(functions=[module])
+    with pytest.raises(KeyboardInterrupt):
+        apply_votes(corpus, tmp_path / "v.duckdb", LABELS, electorate, limit_seconds=300, on_progress=interrupts)
+    assert time.monotonic() - began < 120
+    started = [Path(f"/proc/{pid}") for pid in pids.read_text().split()]
+    assert started
+    assert not any(each.exists() for each in started)
+    assert not [each.name for each in threading.enumerate() if each.name.startswith("ThreadPoolExecutor")]
 
 
 def test_nobody_to_vote_is_an_error(tmp_path, corpus):

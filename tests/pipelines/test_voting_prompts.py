@@ -195,6 +195,12 @@ def test_the_request_admits_the_answers_and_nothing_else(questions):
     ("old", "new", "message"),
     [
         ('name = "served"', 'name = "serv ed"', "question 'serv ed': the name cannot be that of an answer"),
+        (
+            'name = "served"',
+            'name = "instructions"',
+            "question 'instructions': the name is one that DSPy's signatures use",
+        ),
+        ('name = "served"', 'name = "json"', "question 'json': the name is one that DSPy's signatures use"),
         ('name = "needs"', 'name = "served"', "two questions are called 'served'"),
         ('cold = "salad"', 'frozen = "salad"', "'frozen' is voted by and is no answer. Its answers: hot, cold, either"),
         ('cold = "salad"', 'cold = "pizza"', "'cold' votes on no label"),
@@ -215,9 +221,13 @@ def test_a_file_that_cannot_be_used_is_told_with_its_question(questions, old, ne
 
 
 def test_without_a_model_nobody_can_answer(tmp_path, corpus, questions):
-    """Said before a document is read."""
+    """Said before a document is read, and before anything that was said is dropped."""
+    out = tmp_path / "v.duckdb"
+    before = dict(apply(corpus, out, questions, Interviewee(cook)).votes)
     with pytest.raises(ModelError, match="Give one with --lm"):
-        apply(corpus, tmp_path / "v.duckdb", questions, "none")
+        apply(corpus, out, questions, "none")
+    with Store(out) as store:
+        assert {each.voter: each.votes for each in read_voters(store)} == before
 
 
 def test_an_interruption_keeps_what_was_answered(tmp_path, questions):

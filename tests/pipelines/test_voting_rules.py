@@ -31,11 +31,12 @@ soup,,"[""broth|stock"", ""(?i:LADLE)""]",yes,0.5,kitchen
 """
 
 
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
 @pytest.mark.parametrize(("suffix", "text"), [("toml", TOML), ("jsonl", JSONL), ("csv", CSV)])
-def test_formats_say_the_same(tmp_path, suffix, text):
+def test_formats_say_the_same(tmp_path, suffix, text, mark):
     """Words are whole words in any case; expressions are found anywhere; a rule without voter is of the file."""
     path = tmp_path / f"mine.{suffix}"
-    path.write_text(text)
+    path.write_text(mark + text, encoding="utf-8")
     rules = read_rules(path)
     assert list(rules) == ["mine", "kitchen"]
     mine, kitchen = (RuleVoter.of(name, some) for name, some in rules.items())
@@ -49,6 +50,7 @@ def test_formats_say_the_same(tmp_path, suffix, text):
     ("text", "line", "message"),
     [
         ('{"label": "a", "words": ["b"]}\n{"label": "a", "regex": ["("]}', 2, "the expression '\\('"),
+        ('{"label": "a", "regex": ["a{9999999999}"]}', 1, "the repetition number is too large"),
         ('{"label": "a", "worts": ["b"]}', 1, "no field 'worts'"),
         ('{"label": "", "words": ["b"]}', 1, "needs a label"),
         ('{"label": "a"}', 1, "neither words nor regex"),
@@ -73,6 +75,9 @@ def test_a_rule_that_cannot_be_used_is_named_by_its_line(tmp_path, text, line, m
     [
         ("r.toml", "x = 1", "not a list"),
         ("r.toml", "[[rules", "not TOML"),
+        ("r.toml", "rules = " + "[" * 100_000, "it cannot be read"),
+        ("r.jsonl", '{"label": ' + "[" * 100_000, "it cannot be read"),
+        ("r.csv", "label,words\nbread," + "x" * 200_000, "field larger than field limit"),
         ("r.jsonl", "", "no rules"),
         ("r.xls", "", "not read from .xls"),
     ],

@@ -50,6 +50,18 @@ def test_silence_is_a_no_of_those_who_never_say_no(tmp_path):
         assert {each.voter: each.silence for each in read_voters(store)} == {"yes": True, "both": False, "told": False}
 
 
+def test_the_silence_of_one_that_was_given_up_says_nothing(tmp_path):
+    """On documents that were not put to it: it counts as shown what it voted on."""
+    with Store(tmp_path / "v.duckdb", write=True) as store:
+        writer = VoteWriter(store, [VoterRow(name, "function") for name in "xyz"], LABELS, "01")
+        writer.write(["a", "b"], [(name, "a", "bread", 1, 1.0, 0) for name in "xyz"])
+        writer.finish(["y", "z"])
+        found = read_votes(store, ["x", "y", "z"], LABELS.key)
+        assert all(each.silence for each in read_voters(store))
+    assert found.documents == ["a", "b"]
+    assert found.shown[found.group].tolist() == [[True, True, True], [True, False, False]]
+
+
 def test_a_voter_is_complete_when_it_is_finished(tmp_path):
     """A killed one is not, and neither is one that was given up."""
     with Store(tmp_path / "v.duckdb", write=True) as store:

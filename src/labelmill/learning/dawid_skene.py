@@ -205,7 +205,11 @@ class _Model:
         others = np.tile(self.prior, (len(counts), 1))
         others[rows, label] = 0
         others /= np.maximum(others.sum(axis=1, keepdims=True), _SMALLEST)
-        own = np.where(self._for, mean, 1 - mean)
+        # A vote against a label leaves it (1 - mean) / mean of its odds, whatever its share; for two labels as frequent
+        # that is 1 - mean of the votes.
+        usual = self.prior[label]
+        denied = usual * (1 - mean) / (usual * (1 - mean) + (1 - usual) * mean)
+        own = np.where(self._for, mean, denied)
         centre = others * (1 - own)[:, None]
         centre[rows, label] = own
         return np.asarray(centre)

@@ -135,9 +135,10 @@ class _Exclusive:
 
     def weigh(self, accuracy: NDArray[np.float64]) -> None:
         votes, pairs = self._votes, self._pairs
-        # With K labels, a wrong vote is for one of K - 1.
-        weights = np.log(accuracy) - np.log1p(-accuracy) + np.log(max(votes.labels - 1, 1))
-        agree, against = pairs.tally(votes, weights)
+        odds = np.log(accuracy) - np.log1p(-accuracy)
+        # With K labels, a wrong vote for one is for one of K - 1; a vote against one leaves its voter's odds to it.
+        agree = pairs.tally(votes, odds + np.log(max(votes.labels - 1, 1)))[0]
+        against = pairs.tally(votes, np.maximum(odds, 0))[1]
         highest = np.zeros(votes.documents)
         np.maximum.at(highest, pairs.document, agree - against)
         self._share = np.exp(agree - against - highest[pairs.document])

@@ -13,6 +13,8 @@ from labelmill.errors import InputError, MissingExtraError
 from labelmill.learning.votes import KnownLabels, SoftLabels, Votes
 
 _MOST_CELLS = 200_000_000
+"""Of the table of documents by voters and labels that Snorkel makes, 8 bytes each."""
+
 _FEWEST_VOTERS = 3
 _WORTH = 1e-3
 _INSTEAD = "Use --method dawid-skene."
@@ -67,9 +69,10 @@ def _matrix(votes: Votes, labels: NDArray[np.int32]) -> NDArray[np.int64]:
             f"{len(voters)} and {len(labels)}",
             remedy=_INSTEAD,
         )
-    if votes.documents * len(voters) > _MOST_CELLS:
+    if votes.documents * len(voters) * len(labels) > _MOST_CELLS:
         raise InputError(
-            f"Snorkel's matrix of {votes.documents:,} documents and {len(voters):,} voters does not fit",
+            f"Snorkel's table of {votes.documents:,} documents, {len(voters):,} voters and {len(labels):,} labels does "
+            "not fit in memory",
             remedy=_INSTEAD,
         )
     place = np.searchsorted(labels, votes.label)

@@ -101,6 +101,9 @@ def figures_of(votes: Votes, known: KnownLabels, *, exclusive: bool) -> VoterFig
 def echoes_of(votes: Votes, accuracy: NDArray[np.float64], *, exclusive: bool, most: int = 50) -> list[Echo]:
     """Find voters that say the same too often: their votes count for less than they seem to.
 
+    Two that both only ever say yes, or no, agree on whatever both say, unless labels exclude each other. Of them one is
+    an echo that hardly says anything that the other does not.
+
     Args:
         votes: All of them.
         accuracy: Share of each voter's votes that are right, as far as is known.
@@ -110,6 +113,7 @@ def echoes_of(votes: Votes, accuracy: NDArray[np.float64], *, exclusive: bool, m
     keys = votes.document.astype(np.int64) * votes.labels + votes.label
     common, agree = _common(votes, keys, exclusive=exclusive)
     own = common.diagonal()
+    agree_only, deny_only = (np.bincount(votes.voter, votes.sign == sign, len(own)) == 0 for sign in (-1, 1))
     found = []
     for i, j in zip(*np.nonzero(np.triu(common >= _FEWEST_COMMON, k=1)), strict=True):
         count, share = common[i, j], agree[i, j] / common[i, j]
@@ -117,7 +121,8 @@ def echoes_of(votes: Votes, accuracy: NDArray[np.float64], *, exclusive: bool, m
         wrong = float(np.prod(1 - chance)) / (max(votes.labels - 1, 1) if exclusive else 1)
         expected = min(float(np.prod(chance)) + wrong, 1.0)
         spread = np.sqrt(max(expected * (1 - expected), 1e-4) / count)
-        more = share - expected > max(_NOTABLE, _SURPRISING * spread)
+        could = exclusive or not (agree_only[[i, j]].all() or deny_only[[i, j]].all())
+        more = could and share - expected > max(_NOTABLE, _SURPRISING * spread)
         if more or (share >= _ECHO and count >= _ECHO * min(own[i], own[j])):
             found.append(Echo(int(i), int(j), int(count), float(share), expected))
     return sorted(found, key=lambda echo: -echo.common)[:most]

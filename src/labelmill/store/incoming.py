@@ -13,11 +13,15 @@ from labelmill.errors import InputError
 from labelmill.store.database import Store
 from labelmill.store.votes import VoteWriter
 
+_FIELDS = ("document", "label", "voter", "vote", "confidence", "rank")
+_AS_TEXT = ", ".join(f"{name}: 'VARCHAR'" for name in _FIELDS)
+"""Of JSON: else DuckDB takes some ids for dates or UUIDs and writes them anew, and quotes them where types differ."""
+
 _READERS = {
     ".csv": "read_csv({}, all_varchar = true, header = true)",
     ".tsv": "read_csv({}, all_varchar = true, header = true, delim = '\t')",
-    ".jsonl": "read_json({}, format = 'newline_delimited')",
-    ".ndjson": "read_json({}, format = 'newline_delimited')",
+    ".jsonl": "read_json({}, format = 'newline_delimited'{})",
+    ".ndjson": "read_json({}, format = 'newline_delimited'{})",
     ".parquet": "read_parquet({})",
 }
 _OPTIONAL = {"voter": "NULL", "vote": "'1'", "confidence": "'1'", "rank": "'0'"}
@@ -46,13 +50,14 @@ class Incoming:
                 remedy="A table of votes has document and label, and may have voter, vote, confidence, rank.",
             )
         self._connection = store.connection
-        chosen = {name: f'"{name}"::VARCHAR' if name in columns else other for name, other in _OPTIONAL.items()}
+        reader, fields = _reader(path, texts=True), _FIELDS if _is_json(path) else columns
+        chosen = {name: f'"{name}"::VARCHAR' if name in fields else other for name, other in _OPTIONAL.items()}
         query = (
             "CREATE OR REPLACE TEMP TABLE incoming AS SELECT row_number() OVER () AS line, "  # noqa: S608
             f'coalesce({chosen["voter"]}, $voter) AS voter, "document"::VARCHAR AS document, '
             f"\"label\"::VARCHAR AS label, lower(coalesce({chosen['vote']}, '1')) AS vote, "
             f"coalesce({chosen['confidence']}, '1') AS confidence, coalesce({chosen['rank']}, '0') AS rank "
-            f"FROM {_reader(path)}"
+            f"FROM {reader}"
         )
         try:
             self._connection.execute(query, {"voter": voter})
@@ -122,11 +127,15 @@ class Incoming:
             "trim(voter) = ''": ("the voter", "voter"),
             f"vote NOT IN {_FOR} AND vote NOT IN {_AGAINST}": ("the vote is not 1 or -1:", "vote"),
             "coalesce(TRY_CAST(confidence AS DOUBLE), -1) NOT BETWEEN 1e-9 AND 1": (
-                "the confidence is not in 0..1:",
+                "the confidence is not above 0 and at most 1:",
                 "confidence",
             ),
-            "coalesce(TRY_CAST(rank AS DOUBLE), -1) < 0": ("the rank is no number:", "rank"),
+            "coalesce(TRY_CAST(rank AS INTEGER), -1) < 0 OR TRY_CAST(rank AS DOUBLE) != TRY_CAST(rank AS INTEGER)": (
+                "the rank is no whole number from 1, or 0 for none:",
+                "rank",
+            ),
         }
+        suffix = _suffix(path)
         for condition, (what, column) in wrong.items():
             found = self._connection.execute(
                 f'SELECT line, "{column}" FROM incoming WHERE {condition} ORDER BY line LIMIT 1'  # noqa: S608
@@ -137,13 +146,22 @@ class Incoming:
                 raise InputError(
                     f"{told} {value!r}",
                     path=path,
-                    line=None if path.suffix == ".parquet" else line + (".csv" in path.name or ".tsv" in path.name),
+                    line=None if suffix == ".parquet" else line + (suffix in {".csv", ".tsv"}),
                     remedy="Mend the row.",
                 )
 
 
-def _reader(path: Path) -> str:
-    suffix = (Path(path.stem) if path.suffix.lower() == ".gz" else path).suffix.lower()
+def _suffix(path: Path) -> str:
+    return (Path(path.stem) if path.suffix.lower() == ".gz" else path).suffix.lower()
+
+
+def _is_json(path: Path) -> bool:
+    return _suffix(path) in {".jsonl", ".ndjson"}
+
+
+def _reader(path: Path, *, texts: bool = False) -> str:
+    """Write how DuckDB reads a table; with `texts`, the fields of JSON as they are written."""
+    suffix = _suffix(path)
     if suffix not in _READERS:
         raise InputError(
             f"votes are not read from {suffix or 'such a file'}",
@@ -151,7 +169,7 @@ def _reader(path: Path) -> str:
             remedy="Use .csv, .tsv, .jsonl or .parquet.",
         )
     quoted = "'" + str(path).replace("'", "''") + "'"
-    return _READERS[suffix].format(quoted)
+    return _READERS[suffix].format(quoted, f", columns = {{{_AS_TEXT}}}" if texts else "")
 
 
 def _unreadable(path: Path, reason: Exception) -> InputError:

@@ -139,7 +139,11 @@ class VoteWriter:
             self._store.insert("vote_failures", [dict(zip(names, each, strict=True)) for each in failures])
 
     def finish(self, given_up: Sequence[str] = ()) -> None:
-        """Mark voters as complete, but for those that were given up, and note who says no by silence."""
+        """Mark voters as complete, but for those that were given up, and note who says no by silence.
+
+        One that was given up counts as shown what it voted on: most of the rest was not put to it, and its silence
+        there would be a no.
+        """
         names = [voter.voter for voter in self._voters]
         undecided = [voter.voter for voter in self._voters if voter.silence is None]
         with self._store.transaction():
@@ -153,6 +157,13 @@ class VoteWriter:
                 "WHERE voter IN (SELECT unnest(?::VARCHAR[]))",
                 [undecided],
             )
+            for number, voter in enumerate(given_up):
+                own = f"{self._scope}{number:04x}"
+                for query in (
+                    "INSERT INTO shown SELECT DISTINCT $own, document FROM votes WHERE voter = $voter",
+                    "UPDATE voters SET scope = $own WHERE voter = $voter",
+                ):
+                    self._store.connection.execute(query, {"own": own, "voter": voter})
 
 
 def read_voters(store: Store) -> list[VoterRow]:

@@ -120,6 +120,7 @@ def _gold(paths: list[Path] | None, id_field: str, text_field: str, labels_field
 def _put_summary(found: VotesSummary) -> None:
     from rich import box
     from rich.table import Column, Table
+    from rich.text import Text
 
     names = ("votes", "against", "labels", "coverage, %", "overlap, %", "conflict, %", "right, %", "of judged")
     table = Table("voter", "kind", *(Column(name, justify="right") for name in names), box=box.SIMPLE)
@@ -128,7 +129,8 @@ def _put_summary(found: VotesSummary) -> None:
         right = "" if row["accuracy"] is None else f"{100 * row['accuracy']:.1f}"
         counts = (f"{row[name]:,}" for name in ("votes", "against", "labels"))
         judged = f"{row['judged']:,}" if row["judged"] else ""
-        table.add_row(row["voter"], row["kind"], *counts, *shares, right, judged)
+        # Text, because a name may hold what rich takes for markup.
+        table.add_row(Text(row["voter"]), row["kind"], *counts, *shares, right, judged)
     put_table(table)
     plain: dict[str, Any] = found.as_dict()
     put(
@@ -149,6 +151,7 @@ def _put_summary(found: VotesSummary) -> None:
 def _put_combined(votes_file: Path, done: CombinedRun) -> None:
     from rich import box
     from rich.table import Column, Table
+    from rich.text import Text
 
     plain = done.as_dict()
     put(f"Run {done.run}: {plain['method']}, {plain['why']}")
@@ -164,7 +167,7 @@ def _put_combined(votes_file: Path, done: CombinedRun) -> None:
     table = Table("voter", *(Column(titles[name], justify="right") for name in shown), box=box.SIMPLE)
     for row in plain["voters"]:
         figures = (f"{row[name]:,}" if name == "votes" else f"{100 * row[name]:.1f}" for name in shown)
-        table.add_row(row["voter"], *figures)
+        table.add_row(Text(row["voter"]), *figures)
     put_table(table)
     took = ", ".join(f"{name} {value:.1f}" for name, value in plain["seconds"].items())
     say(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -151,27 +151,33 @@ def apply_votes(
     sources += [{"kind": "rules", "path": str(path)} for path in electorate.rules]
     listed = list_voters(sources)
     voters = [VoterRow(name, kind, source) for name, kind, source in listed]
-    here = _voters_here(taxonomy, electorate)
+    progress = VotingProgress(total=corpus.count())
+    here = _voters_here(taxonomy, electorate, progress)
     voters += [voter for voter, _ in here]
     asked = [Questionnaire.read(path, taxonomy) for path in electorate.prompts]
     voters += [VoterRow(each.name, "prompt", form.source) for form in asked for each in form.questions]
     if not voters:
         raise InputError("nobody is to vote", remedy="Give --functions, --rules, --prompts, --aliases or --neighbours.")
-    progress = VotingProgress(total=corpus.count())
     strikes: Counter[str] = Counter()
     names = [name for name, _, _ in listed]
     with ExitStack() as stack:
         store = stack.enter_context(Store(out, write=True))
-        writer = VoteWriter(store, voters, taxonomy, uuid4().hex)
-        workers = [Worker(sources, limit_seconds, strikes) for _ in range(jobs if names else 0)]
-        for worker in workers:
-            stack.callback(worker.close)
-        cast = _cast(_batches(corpus, progress, _BATCH_TO_ASK if asked else _BATCH), names, workers)
+        interviewer = None
         if asked:
             kept = KeptAnswers(store, f"votes of {', '.join(form.source for form in asked)}")
             stack.callback(kept.close)
             programs = [Questioning(form) for form in asked]
-            cast = stack.enter_context(Interviewer(programs, electorate.prompting, kept, progress.add)).of(cast)
+            interviewer = stack.enter_context(Interviewer(programs, electorate.prompting, kept, progress.add))
+        # Now that all can vote: what they said before is dropped.
+        writer = VoteWriter(store, voters, taxonomy, uuid4().hex)
+        workers = [Worker(sources, limit_seconds, strikes) for _ in range(jobs if names else 0)]
+        for worker in workers:
+            stack.callback(worker.close)
+        running = _cast(_batches(corpus, progress, _BATCH_TO_ASK if asked else _BATCH), names, workers)
+        stack.callback(running.close)
+        cast: Iterator[tuple[list[Document], dict[str, Cast]]] = running
+        if interviewer is not None:
+            cast = interviewer.of(running)
         for documents, casts in cast:
             rows, failures = _resolve(documents, casts, taxonomy)
             for _, vote in here:
@@ -203,8 +209,11 @@ def _batches(corpus: Corpus, progress: VotingProgress, size: int) -> Iterator[li
 
 def _cast(
     batches: Iterable[list[Document]], names: Sequence[str], workers: Sequence[Worker]
-) -> Iterator[tuple[list[Document], dict[str, Cast]]]:
-    """Have all voters of the workers vote, a batch to each worker at once; batches come back in any order."""
+) -> Generator[tuple[list[Document], dict[str, Cast]]]:
+    """Have all voters of the workers vote, a batch to each worker at once; batches come back in any order.
+
+    Closed, or interrupted, it stops the workers, whose batches would else take minutes to their end.
+    """
     if not workers:
         yield from ((batch, {}) for batch in batches)
         return
@@ -221,14 +230,19 @@ def _cast(
 
     pending: set[Future[tuple[list[Document], dict[str, Cast]]]] = set()
     with ThreadPoolExecutor(len(workers)) as pool:
-        for batch in batches:
-            pending.add(pool.submit(work, batch))
-            if len(pending) > len(workers):
+        try:
+            for batch in batches:
+                pending.add(pool.submit(work, batch))
+                if len(pending) > len(workers):
+                    done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                    yield from (each.result() for each in done)
+            while pending:
                 done, pending = wait(pending, return_when=FIRST_COMPLETED)
                 yield from (each.result() for each in done)
-        while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            yield from (each.result() for each in done)
+        except BaseException:
+            for worker in workers:
+                worker.stop()
+            raise
 
 
 _Failures = list[tuple[str, str, str, str]]
@@ -271,13 +285,13 @@ def _keep(progress: VotingProgress, failures: _Failures, writer: VoteWriter) -> 
 _Vote = Callable[[Sequence[Document]], list[Row]]
 
 
-def _voters_here(taxonomy: Taxonomy, electorate: Electorate) -> list[tuple[VoterRow, _Vote]]:
+def _voters_here(taxonomy: Taxonomy, electorate: Electorate, progress: VotingProgress) -> list[tuple[VoterRow, _Vote]]:
     found: list[tuple[VoterRow, _Vote]] = []
     if electorate.aliases:
         found.append((VoterRow("aliases", "aliases"), _alias_votes(taxonomy)))
     if electorate.neighbours:
         source = ", ".join(map(str, electorate.neighbours))
-        found.append((VoterRow("neighbours", "neighbours", source), _neighbour_votes(taxonomy, electorate)))
+        found.append((VoterRow("neighbours", "neighbours", source), _neighbour_votes(taxonomy, electorate, progress)))
     return found
 
 
@@ -294,7 +308,7 @@ def _alias_votes(taxonomy: Taxonomy) -> _Vote:
     return vote
 
 
-def _neighbour_votes(taxonomy: Taxonomy, electorate: Electorate) -> _Vote:
+def _neighbour_votes(taxonomy: Taxonomy, electorate: Electorate, progress: VotingProgress) -> _Vote:
     """Let the nearest documents with gold vote, each document's own gold left out."""
     if electorate.embedder is None:
         raise InputError("neighbours need an embedder", remedy="Name one with --embedder.")
@@ -306,7 +320,7 @@ def _neighbour_votes(taxonomy: Taxonomy, electorate: Electorate) -> _Vote:
             remedy="Give --neighbours documents with gold.",
         )
     texts = [chunk(each.text, _CHUNK_CHARACTERS, _CHUNK_OVERLAP) for each in gold]
-    known = [_positions(taxonomy, each.labels or ()) for each in gold]
+    known = [_positions(taxonomy, each, progress) for each in gold]
     places: dict[str, list[int]] = {}
     for place, each in enumerate(gold):
         places.setdefault(each.id, []).append(place)
@@ -328,12 +342,13 @@ def _neighbour_votes(taxonomy: Taxonomy, electorate: Electorate) -> _Vote:
     return vote
 
 
-def _positions(taxonomy: Taxonomy, labels: Sequence[str]) -> list[int]:
-    """Find the labels that the taxonomy has."""
+def _positions(taxonomy: Taxonomy, document: Document, progress: VotingProgress) -> list[int]:
+    """Find the gold labels that the taxonomy has; others are counted as failures of the neighbours."""
     found = []
-    for label in labels:
+    for label in document.labels or ():
         try:
             found.append(taxonomy.resolve(label))
-        except GoldError:
-            continue
+        except GoldError as reason:
+            progress.failed["neighbours", "outside-taxonomy"] += 1
+            progress.examples.setdefault(("neighbours", "outside-taxonomy"), (document.id, str(reason)))
     return found

@@ -19,6 +19,7 @@ from labelmill.pipelines.gold import GoldCorpus
 from labelmill.pipelines.voting.electing import Election, hold_election
 from labelmill.store import RunWriter, Store
 from labelmill.store.combined import CombinedLabels, write_combined
+from labelmill.store.standings import read_program
 
 KEPT = 50
 """Labels of a document that are stored at most."""
@@ -188,8 +189,8 @@ def _write(
 ) -> None:
     began = time.monotonic()
     with Store(path, write=True) as store:
-        there = store.first("SELECT program FROM runs WHERE run = ?", [name])
-        if there and '"combine"' not in there[0]:
+        there = read_program(store, name)
+        if there and "combine" not in there:
             raise InputError(f"run {name!r} is not one of votes", remedy="Give another name with --run.")
         with store.transaction():  # what was combined before under this name has had its day
             store.connection.execute("DELETE FROM runs WHERE run = ?", [name])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,11 +48,15 @@ def labeling_function(
 def load_functions(path: str | Path) -> dict[str, Function]:
     """Run a module of labelling functions and return these by name, in the order of the file.
 
+    It may import what lies beside it, as any Python file that is run.
+
     Raises:
         InputError: There is no such file, it raises, or it has no labelling function, or two of one name.
     """
     if not Path(path).is_file():
         raise InputError("there is no such module", path=path, remedy="Name a .py file with labelling functions.")
+    if (beside := str(Path(path).resolve().parent)) not in sys.path:
+        sys.path.append(beside)
     try:
         names = runpy.run_path(str(path))
     except BaseException as reason:
@@ -89,6 +94,13 @@ def read_answer(answer: Any) -> list[Said]:
     Raises:
         ValueError: It is none of what a function may return.
     """
+    said = _read(answer)
+    for each in said:
+        each.label.encode()  # half a character cannot be sent, and is in no label
+    return said
+
+
+def _read(answer: Any) -> list[Said]:
     if answer is None:
         return []
     if isinstance(answer, str):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,7 +13,7 @@ from uuid import uuid4
 from labelmill.corpus import read_documents
 from labelmill.errors import GoldError, InputError
 from labelmill.pipelines.confidence import claims_probabilities
-from labelmill.records import Document
+from labelmill.records import Document, Failure
 from labelmill.store import Store
 from labelmill.store.incoming import Incoming
 from labelmill.store.reader import choose_run, read_taxonomy
@@ -87,27 +88,36 @@ def import_labels(
         InputError: No document has labels.
     """
     found = Imported()
-    with Store(out, write=True) as store:
-        row = VoterRow(voter, "imported", ", ".join(map(str, paths)), silence=True)
-        writer = VoteWriter(store, [row], taxonomy, uuid4().hex)
-        batch: list[Document] = []
-        items = read_documents(paths, id_field=id_field, text_field=text_field, labels_field=labels_field)
-        for item in items:
-            if not isinstance(item, Document):
-                found.unreadable += 1
-            elif item.labels is not None:
-                batch.append(item)
-            if len(batch) == _BATCH:
-                _write(writer, voter, batch, taxonomy, found)
-                batch = []
-        _write(writer, voter, batch, taxonomy, found)
-        _fail(writer, voter, found)
-        writer.finish()
-    if not found.documents:
+    items = read_documents(paths, id_field=id_field, text_field=text_field, labels_field=labels_field)
+    batches = _labelled(items, found)
+    first = next(batches, None)  # before the file is opened: what the voter said is not dropped for nothing
+    if first is None:
         raise InputError(
             f"no document has {labels_field!r}", path=paths[0], remedy="Name the field with --labels-field."
         )
+    with Store(out, write=True) as store:
+        row = VoterRow(voter, "imported", ", ".join(map(str, paths)), silence=True)
+        writer = VoteWriter(store, [row], taxonomy, uuid4().hex)
+        for batch in chain([first], batches):
+            _write(writer, voter, batch, taxonomy, found)
+        _fail(writer, voter, found)
+        writer.finish()
     return found
+
+
+def _labelled(items: Iterable[Document | Failure], found: Imported) -> Iterator[list[Document]]:
+    """Batch the documents that have labels, perhaps none; count what is no document."""
+    batch: list[Document] = []
+    for item in items:
+        if isinstance(item, Failure):
+            found.unreadable += 1
+        elif item.labels is not None:
+            batch.append(item)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def _write(writer: VoteWriter, voter: str, batch: Sequence[Document], taxonomy: Taxonomy, found: Imported) -> None:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -25,6 +26,9 @@ from labelmill.records import Document
 
 STRIKES = 3
 """Documents on which a voter may hang or crash before it is given up."""
+
+_PYTHON = sys.executable, "-P"
+"""Without the current folder among those of modules, whose files are data, and may be called as a module is."""
 
 _START_SECONDS = 120.0
 _LOOK_SECONDS = 0.05
@@ -70,27 +74,41 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._place: mmap.mmap | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._stopped = False
+        self._at = (0, 0.0, 0.0)  # the document that is voted on, since when, and the work done by then
 
     def vote(self, voter: str, documents: Sequence[Document]) -> Cast:
         """Have a voter vote on documents; what it does not survive is a failure, and the rest goes on."""
         cast, given = Cast(), [(each.id, each.text) for each in documents]
-        while cast.seen < len(given) and self._strikes[voter] < STRIKES:
-            upto = len(given)
+        bad: list[_Hung] = []  # the nearest last
+        while cast.seen < len(given) and (bad or self._strikes[voter] < STRIKES):
+            # What it said of the documents before a bad one is asked again, for it died with the process.
+            upto = bad[-1].place if bad else len(given)
             try:
-                self._ask_votes(voter, given, cast)
-            except _Hung as hung:
-                upto = hung.place
-                self._strikes[voter] += 1
-                what = f"took more than {self._limit:g} seconds" if hung.kind == "timeout" else "ended its process"
-                # What it said of the documents before is asked again, for it died with the process.
                 if upto > cast.seen:
-                    try:
-                        self._ask_votes(voter, given[:upto], cast)
-                    except _Hung as again:
-                        upto = again.place
-                cast.failures.append((upto, hung.kind, f"the function {what}"))
-                cast.seen = upto + 1
+                    self._ask_votes(voter, given[:upto], cast)
+            except _Hung as hung:
+                self._strikes[voter] += 1
+                bad.append(hung)
+                if len(bad) > 1 and self._strikes[voter] > STRIKES:
+                    break
+            else:
+                if bad:
+                    self._fail(bad.pop(), cast)
+        for each in reversed(bad):
+            self._fail(each, cast)
         return cast
+
+    def _fail(self, hung: _Hung, cast: Cast) -> None:
+        what = f"took more than {self._limit:g} seconds" if hung.kind == "timeout" else "ended its process"
+        cast.failures.append((hung.place, hung.kind, f"the function {what}"))
+        cast.seen = hung.place + 1
+
+    def stop(self) -> None:
+        """Have whoever waits for votes in another thread wait no longer; what was asked is not answered."""
+        self._stopped = True
+        if (process := self._process) is not None:
+            _kill_group(process)
 
     def close(self) -> None:
         """End the process."""
@@ -114,6 +132,7 @@ class Worker:
         process = self._started()
         assert self._place is not None
         self._place[:8] = struct.pack("<q", start)
+        self._at = (start, time.monotonic(), _work_seconds(process.pid))
         try:
             line = _exchange(process, request, lambda: self._kind_of_silence(process))
         except (BrokenPipeError, EOFError):
@@ -138,20 +157,19 @@ class Worker:
         waited, worked = now - self._at[1], work - self._at[2]
         return worked > self._limit or waited > self._limit * (_WAITING if work else 1)
 
-    _at: tuple[int, float, float] = (-1, 0.0, 0.0)
-
     def _started(self) -> subprocess.Popen[bytes]:
         """Return the process, started and loaded."""
         if self._process is not None:
             return self._process
+        self._go_on()
         self._folder = tempfile.TemporaryDirectory(prefix="labelmill-")
         path = Path(self._folder.name) / "place"
         path.write_bytes(bytes(8))
         with path.open("r+b") as file:
             self._place = mmap.mmap(file.fileno(), 8)
-        command = [sys.executable, "-m", "labelmill.pipelines.voting.worker", str(path)]
+        command = [*_PYTHON, "-m", "labelmill.pipelines.voting.worker", str(path)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
-        self._at = (-1, 0.0, 0.0)
+        self._go_on()
         began = time.monotonic()
         try:
             _exchange(self._process, {"sources": self._sources}, lambda: time.monotonic() - began > _START_SECONDS)
@@ -161,8 +179,12 @@ class Worker:
                 "the process of the labelling functions did not start; what it printed is above. "
                 "Run the module with Python to see what is wrong."
             ) from None
-        self._at = (-1, 0.0, 0.0)
         return self._process
+
+    def _go_on(self) -> None:
+        if self._stopped:
+            self.close()
+            raise CancelledError
 
 
 def list_voters(sources: Sequence[Mapping[str, str]]) -> list[tuple[str, str, str]]:
@@ -197,7 +219,7 @@ def _names(source: Mapping[str, str]) -> list[str]:
     )
     try:
         ended = subprocess.run(
-            [sys.executable, "-c", code, source["path"]],
+            [*_PYTHON, "-c", code, source["path"]],
             stdout=subprocess.PIPE,
             timeout=_START_SECONDS,
             check=False,
@@ -257,12 +279,16 @@ def _work_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it started, which may be stuck and listen to nothing."""
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         process.kill()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it started, which may be stuck and listen to nothing."""
+    _kill_group(process)
     process.wait()
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:

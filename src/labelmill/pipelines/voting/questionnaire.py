@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import dspy
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from labelmill.errors import GoldError, InputError
@@ -17,7 +18,6 @@ _FORM = (
     'A file has document, guidance = [..], characters and [[questions]] with name, question, answers = ["..", ".."], '
     'several, and [questions.votes] with ANSWER = "LABEL", a list of labels, or { label, vote, confidence }.'
 )
-_RESERVED = {"text"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +119,10 @@ def _votes(question: _Question, taxonomy: Taxonomy, path: Path) -> dict[str, tup
     def wrong(message: str, remedy: str) -> InputError:
         return InputError(f"question {question.name!r}: {message}", path=path, remedy=remedy)
 
-    if not question.name.isidentifier() or question.name in _RESERVED or question.name.startswith("_"):
+    if not question.name.isidentifier() or question.name == "text" or question.name.startswith("_"):
         raise wrong("the name cannot be that of an answer", "Use letters, digits and _, and not 'text'.")
+    if hasattr(dspy.Signature, question.name):
+        raise wrong("the name is one that DSPy's signatures use themselves", "Give it another, as topic or about.")
     if not all(answer.strip() for answer in question.answers) or len(set(question.answers)) < len(question.answers):
         raise wrong("an answer is empty, or there twice", "Give each answer once.")
     if unknown := [answer for answer in question.votes if answer not in question.answers]:

@@ -84,6 +84,8 @@ def read_rules(path: str | Path) -> dict[str, list[Rule]]:
             found.setdefault(rule.voter, []).append(rule)
     except OSError as reason:
         raise InputError(f"it cannot be read ({reason.strerror})", path=path, remedy="Check the path.") from None
+    except (RecursionError, csv.Error) as reason:
+        raise InputError(f"it cannot be read ({reason})", path=path, remedy=_FORMATS) from None
     except UnicodeDecodeError:
         raise InputError("it is not UTF-8", path=path, remedy="Save it as UTF-8.") from None
     if not found:
@@ -95,7 +97,7 @@ _FORMATS = "Use .toml with [[rules]], .jsonl, .csv or .tsv; each rule has a labe
 
 
 def _read_toml(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8-sig")
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as reason:
@@ -108,7 +110,7 @@ def _read_toml(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 
 def _read_jsonl(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, 1):
             if line.strip():
                 try:
@@ -155,7 +157,7 @@ def _rule(record: Mapping[str, Any], path: Path, line: int) -> Rule:
     for expression in regex:
         try:
             re.compile(expression)
-        except re.error as reason:
+        except (re.error, OverflowError, RecursionError) as reason:
             raise wrong(f"the expression {expression!r} cannot be used: {reason}", "Mend it.") from None
     return Rule(label, words, regex, _yes(record.get("against", False), wrong), voter, confidence, line)
 
