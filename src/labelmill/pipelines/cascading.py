@@ -99,13 +99,14 @@ def _judge(program: Program, kind: Kind, gold: GoldCorpus) -> dict[str, NDArray[
     ends = resolved.indptr.tolist()
     rows = list[tuple[float, int, int, int]]()
     for place, each in enumerate(labelled):
-        wanted = {taxonomy.labels[n].id for n in resolved.labels[ends[place] : ends[place + 1]].tolist()}
+        wanted = resolved.labels[ends[place] : ends[place + 1]].tolist()
+        known = {taxonomy.labels[n].id for n in wanted if n >= 0}  # what the taxonomy lacks counts as missed
         pieces = chunk(each.text, spec.chunk_characters, spec.chunk_overlap)
         (found,) = program.retrieve.retrieve([program.queries(pieces, ())], spec.candidates)
         answer = program.decide(found)
         given = np.array([one.selected for one in answer], dtype=np.bool_)
         sure = certainty(kind, np.array([one.score for one in answer]), given)
-        right = sum(one.selected and one.label in wanted for one in answer)
+        right = sum(one.selected and one.label in known for one in answer)
         rows.append((sure, int(given.sum()), right, len(wanted)))
     columns = np.array(rows, dtype=np.float64).reshape(-1, 4).T
     return dict(zip((kind, "given", "right", "wanted"), columns, strict=True))
