@@ -149,6 +149,16 @@ def test_documents_whose_text_has_changed_are_left_out(tmp_path, names):
     assert "no probabilities" in lessons.notes[2]
 
 
+@pytest.mark.parametrize("settings", [{}, {"lm": ScriptedModel(), "rank": "listwise", "cascade": "agreement>=0.85"}])
+def test_a_student_among_others_makes_no_probabilities(student, fresh, names, tmp_path, settings):
+    """Reciprocal ranks and a model's choices stay what they are: the final sets are learned."""
+    with Labeler(names, embedders=[HashedGrams()], student=student, candidates=8, **settings) as labeler:
+        labeler.label_corpus([fresh], tmp_path / "runs.duckdb", run="r")
+    lessons = read_lessons(tmp_path / "runs.duckdb", "r", Corpus([fresh]))
+    assert set(lessons.target.tolist()) == {0, 1}
+    assert "no probabilities" in lessons.notes[0]
+
+
 def test_what_nothing_can_be_learned_from_is_refused(school, tmp_path):
     """Another corpus, a run that is not there, a folder that is something else."""
     runs, docs = school
