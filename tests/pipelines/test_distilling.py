@@ -133,6 +133,35 @@ def test_gold_says_what_is_right(school, tmp_path, fresh):
         distill(runs, [docs], tmp_path / "student", gold=GoldCorpus(gold.documents[:3]))
 
 
+@pytest.mark.parametrize("kind", ["linear", "omikuji"])
+def test_gold_is_known_by_its_text(kind, school, tmp_path):
+    """Under another id it is judged by what is said without it, or by nothing; another text of that id is fresh."""
+    if kind == "omikuji":
+        pytest.importorskip("omikuji")
+    runs, docs = school
+    rows = sentences(160)
+    renamed = [Document(f"n{n}", row["text"], tuple(row["labels"])) for n, row in enumerate(rows)]
+    unlike = [Document(row["id"], f"Of {n}: {TEXTS[0]}", (NAMES[0],)) for n, row in enumerate(rows)]
+    done = [
+        distill(runs, [docs], tmp_path / "student", kind=kind, gold=GoldCorpus(tuple(gold)), top_k=4)
+        for gold in (GoldCorpus.read([tmp_path / "gold.jsonl"]).documents, renamed, unlike)
+    ]
+    if kind == "linear":  # trees are not the same twice
+        assert done[1].figures == done[0].figures
+    assert done[1].figures["judged_documents"] == (160 if kind == "linear" else 32)
+    assert done[2].figures["judged_documents"] == 160
+    assert done[2].figures["decision"]["recall"] > 0.9
+
+
+def test_gold_that_begins_like_a_lesson_is_left_out(school, tmp_path):
+    """It may be a copy, of which the student would say what its teacher said."""
+    runs, docs = school
+    loud = [Document(f"n{n}", row["text"].upper(), tuple(row["labels"])) for n, row in enumerate(sentences(160))]
+    fresh = [Document(f"o{n}", f"Of {n}: {TEXTS[0]}", (NAMES[0],)) for n in range(30)]
+    done = distill(runs, [docs], tmp_path / "student", gold=GoldCorpus((*loud, *fresh)), top_k=4)
+    assert done.figures["judged_documents"] == 30
+
+
 def test_documents_whose_text_has_changed_are_left_out(tmp_path, names):
     """A run of a program says so by its documents' keys; what the corpus lacks is noted as well."""
     rows = sentences(40)
