@@ -12,6 +12,7 @@ from small_world import NAMES, TEXTS
 from labelmill import Document, Labeler, Taxonomy
 from labelmill.corpus import Corpus
 from labelmill.errors import GoldError, InputError, StoreError
+from labelmill.learning.promises import parse_promise
 from labelmill.pipelines.distilling import distill
 from labelmill.pipelines.distilling.lessons import read_lessons
 from labelmill.pipelines.gold import GoldCorpus
@@ -186,6 +187,15 @@ def test_a_student_among_others_makes_no_probabilities(student, fresh, names, tm
     lessons = read_lessons(tmp_path / "runs.duckdb", "r", Corpus([fresh]))
     assert set(lessons.target.tolist()) == {0, 1}
     assert "no probabilities" in lessons.notes[0]
+
+
+def test_a_promise_is_shown_by_gold_and_nothing_else(school, student, tmp_path):
+    """What a teacher says is no gold, and is not called so."""
+    runs, docs = school
+    with pytest.raises(InputError, match="a promise needs gold"):
+        distill(runs, [docs], tmp_path / "other", promise=parse_promise("precision>=0.5"))
+    statement = ProgramFile.read(student).spec.decision.statement
+    assert statement == "best micro F1 on 160 documents with its teacher's labels; nothing is promised"
 
 
 def test_what_nothing_can_be_learned_from_is_refused(school, tmp_path):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from labelmill.corpus import Corpus, chunk
-from labelmill.errors import GoldError
+from labelmill.errors import GoldError, InputError
 from labelmill.eval import resolve_gold
 from labelmill.learning.deciding import fit_decision
 from labelmill.learning.promises import Promise
@@ -97,12 +97,14 @@ def distill(
         on_progress: Told what is being done.
 
     Raises:
-        InputError: The run's documents are not in the corpus, or the student cannot be written.
+        InputError: The run's documents are not in the corpus, a promise has no gold, or the student cannot be written.
         GoldError: The gold is too little.
         StoreError: There is no such run.
         MissingExtraError: Omikuji is wanted and not installed.
     """
     began = time.monotonic()
+    if promise.kind != "f1" and gold is None:
+        raise InputError("a promise needs gold to be shown by", remedy="Give documents with gold with --gold.")
     check_target(Path(out))
     corpus = corpus if isinstance(corpus, Corpus) else Corpus(corpus)
     on_progress("reading the run")
@@ -111,12 +113,15 @@ def distill(
     fitted = fit_student(lessons, features, loaded, kind, pruned=pruned, weighted=weighted, told=on_progress)
     on_progress("calibrating")
     by_teacher = _by_teacher(lessons, fitted)
-    by_gold = _by_gold(lessons, fitted, gold) if gold else None
+    by_gold = _by_gold(lessons, fitted, gold) if gold is not None else None
     most = min(top_k or lessons.top_k, CANDIDATES)
     judge = by_gold or by_teacher
     calibration = judge.calibrate()
     settle = partial(fit_decision, promise=promise, top_k=most)
     decision = settle(calibration.probabilities, judge.correct, judge.groups, judge.wanted)
+    if not by_gold:
+        told = f"best micro F1 on {len(judge.wanted)} documents with its teacher's labels; nothing is promised"
+        decision = decision.model_copy(update={"statement": told})
     held = {f"teacher.{name}": value for name, value in _table(by_teacher, judge, calibration, decision).items()}
     if by_gold:
         held |= {f"gold.{name}": value for name, value in by_gold.table(calibration.probabilities, decision).items()}
