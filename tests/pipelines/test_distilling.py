@@ -198,6 +198,18 @@ def test_a_promise_is_shown_by_gold_and_nothing_else(school, student, tmp_path):
     assert statement == "best micro F1 on 160 documents with its teacher's labels; nothing is promised"
 
 
+def test_documents_without_a_common_word_want_vectors(tmp_path, names):
+    """In a script without blanks no words are found."""
+    rows = [{"id": f"d{n}", "text": chr(0x4E00 + n) * 3, "labels": [NAMES[n % 2]]} for n in range(24)]
+    docs = write_jsonl(tmp_path / "docs.jsonl", rows)
+    import_labels([docs], tmp_path / "votes.duckdb", names, voter="ann")
+    combine_votes(tmp_path / "votes.duckdb", method="majority", run="soft")
+    with pytest.raises(InputError, match="no two of the documents have a word in common.*--features embedding"):
+        distill(tmp_path / "votes.duckdb", [docs], tmp_path / "student")
+    done = distill(tmp_path / "votes.duckdb", [docs], tmp_path / "student", features="both", embedder=HashedGrams())
+    assert done.figures["words"] == 0
+
+
 def test_what_nothing_can_be_learned_from_is_refused(school, tmp_path):
     """Another corpus, a run that is not there, a folder that is something else."""
     runs, docs = school

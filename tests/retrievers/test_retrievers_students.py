@@ -119,6 +119,13 @@ def test_a_text_without_known_words_has_what_labels_get_anyway(tmp_path, taxonom
     assert len(student.retrieve([()], 3)[0].labels) == 2
 
 
+def test_documents_without_a_common_word_have_rows_without_words():
+    """Beside vectors these are all there is."""
+    texts = [("?!",), ("one",)]
+    assert Features(TfIdf.learn(texts), None).rows(texts).shape == (2, 0)
+    assert Features(TfIdf.learn(texts), HashedGrams()).rows(texts).shape == (2, 64)
+
+
 def test_a_student_replaces_a_student_and_nothing_else(tmp_path):
     """What else is there stays."""
     path, key = make(tmp_path)
