@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -134,6 +135,35 @@ def test_a_student_replaces_a_student_and_nothing_else(tmp_path):
     with pytest.raises(InputError, match="something else than a student"):
         make(tmp_path)
     assert (path / "arrays.npz").exists()
+
+
+def test_a_student_stays_whole_where_it_cannot_be_replaced(tmp_path, monkeypatch):
+    """Or where somebody loses patience just then; nothing else is left behind."""
+    path, _ = make(tmp_path)
+    before = {each.name: each.read_bytes() for each in path.iterdir()}
+    replace = Path.replace
+
+    def stop(source, target):
+        if Path(target) == path and not source.name.endswith(".old"):
+            raise KeyboardInterrupt
+        return replace(source, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "replace", stop)
+        make(tmp_path)
+    assert {each.name: each.read_bytes() for each in path.iterdir()} == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_to_a_student_stays_one(tmp_path):
+    """What it leads to is replaced."""
+    (tmp_path / "disk").mkdir()
+    path, _ = make(tmp_path / "disk")
+    (tmp_path / "student").symlink_to(path)
+    made, _ = make(tmp_path)
+    assert made.is_symlink()
+    StudentFolder.read(made)
+    assert [each.name for each in (tmp_path / "disk").iterdir()] == ["student"]
 
 
 def test_a_student_that_knows_no_label_is_refused(tmp_path):

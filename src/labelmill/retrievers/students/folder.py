@@ -168,10 +168,10 @@ def write_student(
     Raises:
         InputError: Something else is there, or the folder cannot be written.
     """
-    target = Path(path)
+    target = Path(path).resolve()  # a link stays one
     check_target(target)
     try:
-        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.absolute().parent))
+        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         try:
             words = {"slots": features.tfidf.slots, "idf": features.tfidf.idf} if features.tfidf else {}
             known = model.arrays() if isinstance(model, LinearModel) else {}
@@ -194,14 +194,26 @@ def write_student(
             key = StudentFolder(scratch, header, {}, seen, {}).key
             beside(scratch, key)
             scratch.chmod(0o755)  # as any folder; a temporary one is its owner's alone
-            if target.exists():
-                shutil.rmtree(target)
-            scratch.replace(target)
+            _take_place(scratch, target)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     except OSError as error:
         raise InputError(f"the student cannot be written: {error.strerror or error}", path=path) from error
     return key
+
+
+def _take_place(fresh: Path, target: Path) -> None:
+    """Put a folder in another's place, which is there and whole until it is renamed, and back where that fails."""
+    old = fresh.with_name(f"{fresh.name}.old")
+    if target.exists():
+        target.replace(old)
+    try:
+        fresh.replace(target)
+    except BaseException:
+        if old.exists():
+            old.replace(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def check_target(path: Path) -> None:
