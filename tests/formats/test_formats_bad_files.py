@@ -217,6 +217,22 @@ def pickled() -> bytes:
     return file.getvalue()
 
 
+def beside(content: bytes, **more: int) -> bytes:
+    """A file whose matrix is something else."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("L.npy", content, **more)
+    return file.getvalue()
+
+
+def locked() -> bytes:
+    """A file that wants a password."""
+    content = bytearray(beside(b"nothing"))
+    content[6] |= 1
+    content[content.find(b"PK\x01\x02") + 8] |= 1
+    return bytes(content)
+
+
 def boasting() -> bytes:
     """A file whose header claims a matrix of a petabyte."""
     header = io.BytesIO()
@@ -235,6 +251,10 @@ def boasting() -> bytes:
         (b"\x93NUMPY", "cannot be read as arrays"),
         (pickled(), "cannot be read as arrays"),
         (boasting(), "cannot be read as arrays"),
+        (beside(b"nothing"), "'L' is no array"),
+        (beside(b"\x93NUMPY\x01\x00\x04\x00{'a("), "cannot be read as arrays"),
+        (beside(b"\x93NUMPY\x01\x00\x02\x00((", compress_type=zipfile.ZIP_LZMA), "packed otherwise"),
+        (locked(), "password"),
         (packed(GOOD | {"L": [0, 1]}), "the array 'L' is of kind int64 and shape (2,)"),
         (packed(GOOD | {"L": [["0", "1"]]}), "the array 'L' is of kind"),
         (packed(GOOD | {"L": [[0, 2]]}), "the array 'L' has 0 to 2, not -1 to 1"),

@@ -44,7 +44,7 @@ def make(tmp_path, *, tfidf=True, embedder=None, trees=False):
         labels=LABELS,
         features=features,
         model=model,
-        held={"teacher.given": np.ones(3)},
+        held={f"teacher.{name}": np.ones(3) for name in ("precision", "recall", "agreement", "given", "right", "wanted")},
         seen=np.arange(4, dtype=np.uint64),
         width=width,
         embedder="toy" if embedder else "",
@@ -188,6 +188,32 @@ def rehash(path, *names, **fields):
     (path / "student.json").write_text(json.dumps(header), "utf-8")
 
 
+def member(path, name, content):
+    """Put something else in an array's place."""
+    arrays = load(path)
+    arrays.pop(name.removesuffix(".npy"))
+    np.savez(path / "arrays.npz", **arrays)
+    with zipfile.ZipFile(path / "arrays.npz", "a") as archive:
+        archive.writestr(name, content)
+    rehash(path, "arrays.npz")
+
+
+def header(text):
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+
+
+def lock(file):
+    """Mark all of an archive as encrypted."""
+    content = bytearray(file.read_bytes())
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = content.find(mark)
+        while at >= 0:
+            content[at + flags] |= 1
+            at = content.find(mark, at + 1)
+    file.write_bytes(content)
+    rehash(file.parent, file.name)
+
+
 class Bomb:
     """Would leave a file behind where it was unpickled."""
 
@@ -212,6 +238,15 @@ ATTACKS = {
     "no numbers": lambda path: rewrite(path, data=load(path)["data"] * np.float32("nan")),
     "fewer labels": lambda path: rewrite(path, base=load(path)["base"][:2]),
     "a pickle": lambda path: rewrite(path, data=np.array([Bomb(path / "bomb")], dtype=object)),
+    "a text for an array": lambda path: member(path, "seen.npy", b"nothing"),
+    "a header without an end": lambda path: member(path, "seen.npy", header("{'shape': (1,")),
+    "an array beyond memory": lambda path: member(
+        path, "seen.npy", header(f"{{'descr': '<u8', 'fortran_order': False, 'shape': ({1 << 47},)}}")
+    ),
+    "a password": lambda path: lock(path / "arrays.npz"),
+    "fewer columns": lambda path: (np.savez(path / "held.npz", **{"gold.given": np.ones(3)}), rehash(path, "held.npz")),
+    "columns unlike": lambda path: rewrite(path, "held.npz", **{"teacher.right": np.ones(4)}),
+    "columns without numbers": lambda path: rewrite(path, "held.npz", **{"teacher.right": np.full(3, np.nan)}),
     "a packed archive": lambda path: (
         np.savez_compressed(path / "arrays.npz", **load(path)),
         rehash(path, "arrays.npz"),
