@@ -1,7 +1,7 @@
 """A student as a folder: a header in JSON, plain arrays, and where there are trees, Omikuji's own files.
 
 Whatever a folder holds, reading it runs nothing: arrays are read without pickle, and what they point at is checked
-before anything follows them. The header has the SHA-256 of every file.
+before anything follows them. The header has the SHA-256 of every file but the program, which names the student's key.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Header(BaseModel):
         embedder_fingerprint: Of that embedder.
         width: Of the embedder's vectors.
         labels: Ids of the labels that it knows, in its own order.
-        files: SHA-256 of every other file, by its path within the folder.
+        files: SHA-256 of every other file but the program, by its path within the folder.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
