@@ -300,7 +300,9 @@ def test_gold_shows_precision(cascade, fresh, tmp_path):
 
 def test_gold_labels_that_the_taxonomy_lacks_make_nothing_right(student):
     """Nor do they stand for labels at the end of it."""
-    taxonomy = Taxonomy.from_names([*(name for place, name in enumerate(NAMES) if place not in {7, 11}), *NAMES[7:12:4]])
+    taxonomy = Taxonomy.from_names(
+        [*(name for place, name in enumerate(NAMES) if place not in {7, 11}), *NAMES[7:12:4]]
+    )
     documents = [Document(f"x{n}", f"{n} {TEXTS[7]}", ("no such label",)) for n in range(150)]
     gold = GoldCorpus((*documents, Document("y", f"Now {TEXTS[0]}", (NAMES[0],))))
     with pytest.raises(InputError, match="cannot be promised"):

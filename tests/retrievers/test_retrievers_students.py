@@ -44,7 +44,9 @@ def make(tmp_path, *, tfidf=True, embedder=None, trees=False):
         labels=LABELS,
         features=features,
         model=model,
-        held={f"teacher.{name}": np.ones(3) for name in ("precision", "recall", "agreement", "given", "right", "wanted")},
+        held={
+            f"teacher.{name}": np.ones(3) for name in ("precision", "recall", "agreement", "given", "right", "wanted")
+        },
         seen=np.arange(4, dtype=np.uint64),
         width=width,
         embedder="toy" if embedder else "",

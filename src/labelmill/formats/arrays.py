@@ -20,7 +20,17 @@ _LARGEST = 1 << 34
 """Bytes of all arrays together at most: a small file can claim to be any size."""
 
 _PACKINGS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
-_DAMAGED = (ValueError, TypeError, EOFError, OSError, MemoryError, RuntimeError, TokenError, zipfile.BadZipFile, zlib.error)
+_DAMAGED = (
+    ValueError,
+    TypeError,
+    EOFError,
+    OSError,
+    MemoryError,
+    RuntimeError,
+    TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 """What numpy and zipfile raise for a file that is none of theirs, or locked with a password."""
 
 Arrays = Mapping[str, NDArray[Any]]
