@@ -204,7 +204,7 @@ def test_documents_without_a_common_word_want_vectors(tmp_path, names):
     docs = write_jsonl(tmp_path / "docs.jsonl", rows)
     import_labels([docs], tmp_path / "votes.duckdb", names, voter="ann")
     combine_votes(tmp_path / "votes.duckdb", method="majority", run="soft")
-    with pytest.raises(InputError, match="no two of the documents have a word in common.*--features embedding"):
+    with pytest.raises(InputError, match=r"no two of the documents have a word in common\..*--features embedding"):
         distill(tmp_path / "votes.duckdb", [docs], tmp_path / "student")
     done = distill(tmp_path / "votes.duckdb", [docs], tmp_path / "student", features="both", embedder=HashedGrams())
     assert done.figures["words"] == 0

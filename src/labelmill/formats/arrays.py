@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from tokenize import TokenError
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -68,11 +68,11 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
             arrays = {name: found[name] for name in found.files}
         if strange := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
             raise ValueError(f"{strange[0]!r} is no array")
-        return arrays
     except _DAMAGED as reason:
         told = " ".join(str(reason).split())[:200]
         remedy = "Write it with numpy.savez, without objects."
         raise InputError(f"this cannot be read as arrays ({told})", path=path, remedy=remedy) from None
+    return arrays
 
 
 def texts(values: Sequence[str]) -> NDArray[np.str_]:
