@@ -37,7 +37,7 @@ def write_split(folder: Path, split: str, rows: Iterable[Row], classes: Sequence
         voters: Their names, in the order of their votes.
 
     Raises:
-        InputError: It is no such split, the files cannot be written, or the folder has splits of other classes or voters.
+        InputError: There is no such split, a file cannot be written, or other splits have other classes or voters.
     """
     if split not in SPLITS:
         raise InputError(f"{split!r} is no split of WRENCH", remedy=f"Use one of {', '.join(SPLITS)}.")
