@@ -12,7 +12,7 @@ from labelmill.corpus import chunk
 from labelmill.errors import InputError
 from labelmill.eval import resolve_gold
 from labelmill.learning.calibration import Calibration
-from labelmill.learning.cascading import DELTA, Cascade, Kind, certainty, fit_certainty, parse_cascade, state
+from labelmill.learning.cascading import DELTA, Cascade, Kind, certainty, fit_certainty, parse_cascade, shown_by, state
 from labelmill.models.embedders import leaves_this_machine
 from labelmill.pipelines.assemble import assemble
 from labelmill.pipelines.distilling.lessons import seen_keys
@@ -82,7 +82,7 @@ def with_cascade(
         kind=kind,
         certainty=least,
         promise=f"{kind}>={level:g}",
-        statement=state(kind, level, DELTA, len(table["given"]), shown),
+        statement=state(kind, level, DELTA, shown_by(kind, table["wanted"]), shown),
         expected=expected,
         candidates=own.candidates,
         calibration=own.calibration or Calibration(),
