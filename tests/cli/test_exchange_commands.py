@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from labelmill.store import Store
@@ -122,6 +123,19 @@ def test_the_card_says_where_it_comes_from_and_how_good_it_is(cli, soft, recipes
     done = cli("export", soft, "--format", "huggingface", "--to", bare)
     assert "12 of them are without their text" in done.err
     assert "Not known: no gold labels were given." in (bare / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_card_says_nothing_of_servers(cli, runs, tmp_path):
+    """An embedder is called by its model's name."""
+    with duckdb.connect(str(runs)) as connection:
+        rows = connection.execute("SELECT run, program FROM runs").fetchall()
+        for run, program in rows:
+            moved = json.loads(program) | {"embedders": ["bge@http://inside.example:8000/v1"]}
+            connection.execute("UPDATE runs SET program = ? WHERE run = ?", [json.dumps(moved), run])
+    assert cli("export", runs, "--format", "huggingface", "--to", tmp_path / "set").code == 0
+    card = (tmp_path / "set" / "README.md").read_text(encoding="utf-8")
+    assert "vectors (bge)" in card.replace("\\", "")
+    assert "inside" not in card
 
 
 def test_votes_go_to_snorkel_and_come_back(cli, soft, tags, tmp_path):
