@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from labelmill.corpus import Corpus
 from labelmill.errors import GoldError, InputError, StoreError
 from labelmill.learning.promises import parse_promise
 from labelmill.pipelines.distilling import distill
+from labelmill.pipelines.distilling.fitting import fit_student
 from labelmill.pipelines.distilling.lessons import read_lessons
 from labelmill.pipelines.gold import GoldCorpus
 from labelmill.pipelines.program_file import ProgramFile
@@ -208,6 +210,16 @@ def test_documents_without_a_common_word_want_vectors(tmp_path, names):
         distill(tmp_path / "votes.duckdb", [docs], tmp_path / "student")
     done = distill(tmp_path / "votes.duckdb", [docs], tmp_path / "student", features="both", embedder=HashedGrams())
     assert done.figures["words"] == 0
+
+
+def test_trees_want_labels_that_are_likely_at_all(school):
+    """Where none is drawn in four times, there is nothing to learn."""
+    pytest.importorskip("omikuji")
+    runs, docs = school
+    lessons = read_lessons(runs, "soft", Corpus([docs]))
+    faint = replace(lessons, target=np.full_like(lessons.target, 1e-9))
+    with pytest.raises(InputError, match="no document that trees could learn from"):
+        fit_student(faint, "tfidf", HashedGrams(), "omikuji")
 
 
 def test_what_nothing_can_be_learned_from_is_refused(school, tmp_path):

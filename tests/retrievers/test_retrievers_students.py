@@ -105,6 +105,15 @@ def test_omikuji_says_nothing_on_the_outputs(tmp_path, taxonomy, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("documents", [0, 2])
+def test_trees_of_nothing_are_refused(documents):
+    """Omikuji would end the process without a word."""
+    pytest.importorskip("omikuji")
+    rows = sparse.csr_array((documents, 3), dtype=np.float32)
+    with pytest.raises(InputError, match="no document that trees could learn from"):
+        TreeModel.train(rows, [np.array([0])] * documents, 2)
+
+
 def test_no_word_of_a_document_is_in_the_folder(tmp_path):
     """Words are hashed."""
     path, _ = make(tmp_path)

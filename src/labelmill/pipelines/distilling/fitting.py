@@ -182,7 +182,7 @@ def _fit_trees(lessons: Lessons, labels: NDArray[np.int32], rows: Any, told: Tol
             if len(drawn):
                 shown.append(place)
                 given.append(drawn)
-        return TreeModel.train(rows[shown], given, len(labels))
+        return TreeModel.train(rows[np.array(shown, dtype=np.intp)], given, len(labels))
 
     told("training trees without a fifth of the documents")
     unseen = np.flatnonzero(held)
