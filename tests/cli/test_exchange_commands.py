@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from labelmill.store import Store
@@ -124,6 +125,19 @@ def test_the_card_says_where_it_comes_from_and_how_good_it_is(cli, soft, recipes
     assert "Not known: no gold labels were given." in (bare / "README.md").read_text(encoding="utf-8")
 
 
+def test_the_card_says_nothing_of_servers(cli, runs, tmp_path):
+    """An embedder is called by its model's name."""
+    with duckdb.connect(str(runs)) as connection:
+        rows = connection.execute("SELECT run, program FROM runs").fetchall()
+        for run, program in rows:
+            moved = json.loads(program) | {"embedders": ["bge@http://inside.example:8000/v1"]}
+            connection.execute("UPDATE runs SET program = ? WHERE run = ?", [json.dumps(moved), run])
+    assert cli("export", runs, "--format", "huggingface", "--to", tmp_path / "set").code == 0
+    card = (tmp_path / "set" / "README.md").read_text(encoding="utf-8")
+    assert "vectors (bge)" in card.replace("\\", "")
+    assert "inside" not in card
+
+
 def test_votes_go_to_snorkel_and_come_back(cli, soft, tags, tmp_path):
     """Every vote, for and against, with its confidence."""
     matrix, back = tmp_path / "votes.npz", tmp_path / "back.duckdb"
@@ -224,6 +238,36 @@ def test_annotators_are_kept_apart(cli, tags, tmp_path):
     before = path.read_bytes()
     own = cli("import", path, "--format", "label-studio", "-t", tags, "--to", path, "--replace")
     assert (own.code, path.read_bytes()) == (1, before)
+
+
+def test_documents_with_unknown_labels_alone_are_no_gold(cli, soft, tags, tmp_path):
+    """That no label is right is what nobody said of them; of those that have none it is."""
+    path, gold, folder = tmp_path / "tasks.json", tmp_path / "gold.jsonl", tmp_path / "set"
+    tasks = [
+        {"data": {"id": name, "text": text}, "annotations": [choosing(labels)]}
+        for name, text, labels in (("a", "x", ["nowhere"]), ("b", "x", []), ("c", "x", ["soup"]), ("d", " ", ["soup"]))
+    ]
+    path.write_text(json.dumps(tasks), encoding="utf-8")
+    importing = ("import", path, "--format", "label-studio", "-t", tags, "--to", gold)
+    done = cli(*importing)
+    assert done.code == 3
+    assert "1 documents are left out: no label that they were given is in the taxonomy." in done.err
+    assert "1 documents are left out: nothing has their text." in done.err
+    rows = [json.loads(line) for line in gold.read_text(encoding="utf-8").splitlines()]
+    assert [(row["id"], row["labels"]) for row in rows] == [("b", []), ("c", ["soup"])]
+    path.write_text(json.dumps(tasks[:1]), encoding="utf-8")
+    refused = cli(*importing, "--replace")
+    assert (refused.code, "no label is in the taxonomy" in refused.err) == (1, True)
+    docs = write_jsonl(tmp_path / "docs.jsonl", [{"id": "lentil-pot", "text": "x", "labels": ["nowhere"]}])
+    cli("export", soft, "--run", "soft", "--format", "huggingface", "--to", folder, "--docs", docs)
+    refused = cli("import", folder, "--format", "huggingface", "-t", tags, "--to", tmp_path / "other.jsonl")
+    assert (refused.code, "no document has gold labels" in refused.err) == (1, True)
+
+
+def choosing(labels: list[str]) -> dict:
+    """Make an annotation of Label Studio."""
+    region = {"from_name": "labels", "type": "choices", "value": {"choices": labels}}
+    return {"completed_by": 1, "result": [region] if labels else []}
 
 
 def test_programs_vote_where_they_are_asked(cli, tags, tmp_path):

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from written_formats import labels_of, taxonomy_of
 
 from labelmill.errors import InputError
 from labelmill.formats import Judged
 from labelmill.formats.argilla import read_records
 from labelmill.formats.cleanlab import read_examples
 from labelmill.formats.entries import read_entries
-from labelmill.formats.hugging_face import CARD, prepare_folder, read_folder
+from labelmill.formats.hugging_face import CARD, DOCUMENTS, Origin, prepare_folder, read_folder, write_documents
 from labelmill.formats.label_studio import read_tasks
 from labelmill.formats.snorkel import read_matrix
 from labelmill.formats.wrench import read_split
@@ -153,6 +154,14 @@ def test_entries_are_those_of_json_wherever_the_text_is_cut(tmp_path_factory, va
         assert lines[line - 1].lstrip("[ ").startswith(json.dumps(value, ensure_ascii=False)[:1]) or indent is None
 
 
+def test_a_score_beyond_all_numbers_is_none(tmp_path):
+    """JSON has such; whoever says it does not say how sure he is."""
+    path, score = tmp_path / "records.json", 10**400
+    path.write_text(json.dumps([{"id": "d", "suggestions": {"labels": {"value": ["x"], "score": [score]}}}]))
+    (judged,) = read_records(path)
+    assert judged.opinions[0].votes[0].confidence == 1
+
+
 def test_packed_files_are_read_too(tmp_path):
     """By their suffix."""
     path = tmp_path / "tasks.json.gz"
@@ -217,6 +226,22 @@ def pickled() -> bytes:
     return file.getvalue()
 
 
+def beside(content: bytes, **more: int) -> bytes:
+    """A file whose matrix is something else."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("L.npy", content, **more)
+    return file.getvalue()
+
+
+def locked() -> bytes:
+    """A file that wants a password."""
+    content = bytearray(beside(b"nothing"))
+    content[6] |= 1
+    content[content.find(b"PK\x01\x02") + 8] |= 1
+    return bytes(content)
+
+
 def boasting() -> bytes:
     """A file whose header claims a matrix of a petabyte."""
     header = io.BytesIO()
@@ -235,6 +260,10 @@ def boasting() -> bytes:
         (b"\x93NUMPY", "cannot be read as arrays"),
         (pickled(), "cannot be read as arrays"),
         (boasting(), "cannot be read as arrays"),
+        (beside(b"nothing"), "'L' is no array"),
+        (beside(b"\x93NUMPY\x01\x00\x04\x00{'a("), "cannot be read as arrays"),
+        (beside(b"\x93NUMPY\x01\x00\x02\x00((", compress_type=zipfile.ZIP_LZMA), "packed otherwise"),
+        (locked(), "password"),
         (packed(GOOD | {"L": [0, 1]}), "the array 'L' is of kind int64 and shape (2,)"),
         (packed(GOOD | {"L": [["0", "1"]]}), "the array 'L' is of kind"),
         (packed(GOOD | {"L": [[0, 2]]}), "the array 'L' has 0 to 2, not -1 to 1"),
@@ -303,14 +332,52 @@ def test_a_folder_that_is_no_data_set_is_refused(tmp_path):
         ("SELECT 'a' AS id, [1] AS labels", "the column 'labels' is INTEGER[]"),
         ("SELECT NULL::VARCHAR AS id", ":1: a row has no id"),
         ("SELECT 'a' AS id, [{x: 1}] AS predictions", "the column 'predictions' is STRUCT"),
+        (
+            "SELECT 'a' AS id, [{label: 5, rank: 1, score: 0.5, selected: true}] AS predictions",
+            "the column 'predictions' is STRUCT",
+        ),
+        (
+            "SELECT 'a' AS id, [{label: 'x', rank: 1, score: 'y', selected: true}] AS predictions",
+            "the column 'predictions' is STRUCT",
+        ),
+        ("SELECT ['a'] AS id", "the column 'id' is VARCHAR[]"),
     ):
         file.unlink()
         duckdb.connect().execute(f"COPY ({query}) TO '{file}'")
         assert words in refused(tmp_path)
 
 
+def test_predictions_of_somebody_else_are_read(tmp_path):
+    """In numbers of other widths; what is not there, or no number, says nothing."""
+    import duckdb
+
+    path = tmp_path / "x.parquet"
+    rows = "[NULL, {label: 'x', rank: 1::BIGINT, score: 'nan'::FLOAT, selected: true}]"
+    query = f"SELECT 'a' AS id, {rows} AS predictions"
+    duckdb.connect().execute(
+        f"COPY ({query}) TO '{path}' (FORMAT parquet, KV_METADATA {{labelmill: '{json.dumps({'run': 'r', 'probabilities': True})}'}})"
+    )
+    (judged,) = read_folder(path)
+    assert [(vote.label, vote.vote, vote.confidence, vote.rank) for vote in judged.opinions[0].votes] == [
+        ("x", 1, 1.0, 1)
+    ]
+
+
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
-    """Its card says that it is not ours."""
+    """Its card says that it is not ours, or without a card its files do; an export that was stopped is ours."""
+    import duckdb
+
     (tmp_path / CARD).write_text("# My holidays\n")
     with pytest.raises(InputError, match="card of something else"):
         prepare_folder(tmp_path)
+    (tmp_path / CARD).unlink()
+    prepare_folder(tmp_path)
+    duckdb.connect().execute(f"COPY (SELECT 'a' AS id) TO '{tmp_path / DOCUMENTS}'")
+    with pytest.raises(InputError, match="documents of something else"):
+        prepare_folder(tmp_path)
+    (tmp_path / DOCUMENTS).write_bytes(b"nothing")
+    with pytest.raises(InputError, match="documents of something else"):
+        prepare_folder(tmp_path)
+    (tmp_path / DOCUMENTS).unlink()
+    write_documents(tmp_path, [], labels_of(taxonomy_of(["a"])), Origin("r", probabilities=True))
+    prepare_folder(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -11,8 +12,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from written_formats import HOSTILE, TEXTS, chosen, items, labels_of, taxonomies, taxonomy_of
 
+from labelmill.errors import InputError
 from labelmill.formats import Item, Judged, Scored, Vote
 from labelmill.formats.argilla import read_records, write_records
+from labelmill.formats.card import Card, render_card
 from labelmill.formats.cleanlab import read_examples, write_examples
 from labelmill.formats.hugging_face import DOCUMENTS, Origin, prepare_folder, read_folder, write_documents
 from labelmill.formats.label_studio import read_tasks, write_interface, write_tasks
@@ -216,6 +219,7 @@ def test_wrench_gives_every_vote_back(tmp_path: Path, data: st.DataObject):
     rows = [
         (name, data.draw(st.none() | TEXTS), data.draw(classes), [data.draw(classes) for _ in voters]) for name in ids
     ]
+    shutil.rmtree(tmp_path / "set", ignore_errors=True)
     assert write_split(tmp_path / "set", "test", rows, called, voters) == len(rows)
     back = list(read_split(tmp_path / "set" / "test.json"))
     for (name, text, label, votes), judged in zip(rows, back, strict=True):
@@ -241,6 +245,35 @@ def test_an_interface_has_a_choice_for_every_label(tmp_path: Path, tree: bool):
     assert [each.get("alias", each.get("value")) for each in choices] == list(labels.handles)
     assert [each.get("value") for each in choices] == names
     assert "XML has not" in write_interface(path, labels_of(taxonomy_of(HOSTILE, tree=tree)))
+
+
+def test_an_interface_that_cannot_be_written_is_one_line(tmp_path: Path):
+    """And what stands there stays."""
+    (tmp_path / "interface.xml").mkdir()
+    with pytest.raises(InputError, match=r"interface\.xml.*cannot be written"):
+        write_interface(tmp_path / "interface.xml", labels_of(taxonomy_of(["a"])))
+
+
+def test_splits_of_one_folder_have_the_same_classes_and_voters(tmp_path: Path):
+    """What names them is not written over: splits that are there would mean something else."""
+    write_split(tmp_path, "train", [("d", None, 0, [1])], ["ham", "spam"], ["a"])
+    write_split(tmp_path, "test", [("e", None, 0, [1])], ["ham", "spam"], ["a"])
+    write_split(tmp_path / "alone", "train", [], ["a"], ["x"])
+    write_split(tmp_path / "alone", "train", [], ["b"], ["y"])  # nothing else is there that would change its meaning
+    for classes, voters, name in ((["spam", "ham"], ["a"], "label"), (["ham", "spam"], ["b"], "voters")):
+        with pytest.raises(InputError, match=rf"{name}\.json.*says something else"):
+            write_split(tmp_path, "train", [("d", None, 1, [0])], classes, voters)
+    for name in ("label", "../train"):  # would be written over the classes, or elsewhere
+        with pytest.raises(InputError, match="is no split"):
+            write_split(tmp_path, name, [], ["ham", "spam"], ["a"])
+    (judged,) = read_split(tmp_path / "train.json")
+    assert (judged.gold, judged.opinions[0].who) == (("ham",), "a")
+
+
+@pytest.mark.parametrize(("documents", "size"), [(999, "n<1K"), (1000, "1K<n<10K"), (30_000_000, "10M<n<100M")])
+def test_a_card_says_sizes_as_the_hub_does(documents: int, size: str):
+    """It knows these words and no others."""
+    assert f"size_categories:\n- {size}\n" in render_card(Card("run", documents, documents, {}, {}))
 
 
 def test_a_name_that_two_labels_share_is_not_used(tmp_path: Path):

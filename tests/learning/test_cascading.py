@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from labelmill.errors import InputError
-from labelmill.learning.cascading import certainty, fit_certainty, parse_cascade
+from labelmill.learning.cascading import certainty, fit_certainty, parse_cascade, shown_by
 
 
 def test_certainty_is_what_an_answer_expects_of_itself():
@@ -69,6 +69,15 @@ def test_what_cannot_be_shown_is_refused():
     """With about how many documents it would take."""
     with pytest.raises(InputError, match=r"Give about \d+ documents, or promise less"):
         fit_certainty("precision", 0.9, *world(0, 15), most=5)
+
+
+def test_documents_without_labels_show_nothing_of_recall():
+    """They are not counted among those that it is shown by."""
+    wanted = np.array([1.0, 0.0, 2.0])
+    assert [shown_by(kind, wanted) for kind in ("precision", "recall", "agreement")] == [3, 2, 3]
+    sure, given, right, wanted = (np.append(column, np.zeros(500)) for column in world(0, 15))
+    with pytest.raises(InputError, match="by 15 documents"):
+        fit_certainty("recall", 0.9, sure, given, right, wanted, most=5)
 
 
 def test_the_order_of_documents_does_not_matter_much():

@@ -12,6 +12,7 @@ from labelmill.errors import InputError, StoreError
 from labelmill.learning.acquisition import Weights
 from labelmill.pipelines.acquiring import next_documents, write_to_label
 from labelmill.pipelines.acquiring.acquire import Wanted
+from labelmill.pipelines.acquiring.gold_so_far import GoldSoFar
 from labelmill.pipelines.gold import GoldCorpus
 from labelmill.records import Document
 from labelmill.store import RunWriter, Store
@@ -173,6 +174,18 @@ def test_new_documents_and_another_look_are_on_one_scale(tmp_path):
     gold = GoldCorpus((Document("wrong", "", (NAMES[5],)), Document("fine", "", (NAMES[3],))))
     path = make_run(tmp_path / "r.duckdb", rows)
     assert chosen(path, gold, count=3, among="both", weights=ONLY_DOUBT) == ["torn", "wrong", "fine"]
+
+
+def test_what_annotators_labelled_is_in_an_order_of_its_own(tmp_path):
+    """That of a set of texts is another in every process, and with it what is kept of much gold."""
+    names = [f"d{number:02}" for number in range(40)]
+    path = make_run(tmp_path / "r.duckdb", {name: {0: 0.9} for name in names})
+    with Store(path, write=True) as store:
+        writer = VoteWriter(store, [VoterRow("ann", "imported", silence=True)], LABELS, "ann")
+        writer.write(names, [("ann", each, NAMES[5], 1, 1.0, 0) for each in names])
+        writer.finish()
+    with Store(path) as store:
+        assert list(GoldSoFar.read(store, "run", LABELS, None, ["ann"]).labels) == names
 
 
 def test_two_annotators_who_agree_need_no_third(tmp_path):

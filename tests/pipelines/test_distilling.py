@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from small_world import NAMES, TEXTS
 from labelmill import Document, Labeler, Taxonomy
 from labelmill.corpus import Corpus
 from labelmill.errors import GoldError, InputError, StoreError
+from labelmill.learning.promises import parse_promise
 from labelmill.pipelines.distilling import distill
+from labelmill.pipelines.distilling.fitting import fit_student
 from labelmill.pipelines.distilling.lessons import read_lessons
 from labelmill.pipelines.gold import GoldCorpus
 from labelmill.pipelines.program_file import ProgramFile
@@ -133,6 +136,35 @@ def test_gold_says_what_is_right(school, tmp_path, fresh):
         distill(runs, [docs], tmp_path / "student", gold=GoldCorpus(gold.documents[:3]))
 
 
+@pytest.mark.parametrize("kind", ["linear", "omikuji"])
+def test_gold_is_known_by_its_text(kind, school, tmp_path):
+    """Under another id it is judged by what is said without it, or by nothing; another text of that id is fresh."""
+    if kind == "omikuji":
+        pytest.importorskip("omikuji")
+    runs, docs = school
+    rows = sentences(160)
+    renamed = [Document(f"n{n}", row["text"], tuple(row["labels"])) for n, row in enumerate(rows)]
+    unlike = [Document(row["id"], f"Of {n}: {TEXTS[0]}", (NAMES[0],)) for n, row in enumerate(rows)]
+    done = [
+        distill(runs, [docs], tmp_path / "student", kind=kind, gold=GoldCorpus(tuple(gold)), top_k=4)
+        for gold in (GoldCorpus.read([tmp_path / "gold.jsonl"]).documents, renamed, unlike)
+    ]
+    if kind == "linear":  # trees are not the same twice
+        assert done[1].figures == done[0].figures
+    assert done[1].figures["judged_documents"] == (160 if kind == "linear" else 32)
+    assert done[2].figures["judged_documents"] == 160
+    assert done[2].figures["decision"]["recall"] > 0.9
+
+
+def test_gold_that_begins_like_a_lesson_is_left_out(school, tmp_path):
+    """It may be a copy, of which the student would say what its teacher said."""
+    runs, docs = school
+    loud = [Document(f"n{n}", row["text"].upper(), tuple(row["labels"])) for n, row in enumerate(sentences(160))]
+    fresh = [Document(f"o{n}", f"Of {n}: {TEXTS[0]}", (NAMES[0],)) for n in range(30)]
+    done = distill(runs, [docs], tmp_path / "student", gold=GoldCorpus((*loud, *fresh)), top_k=4)
+    assert done.figures["judged_documents"] == 30
+
+
 def test_documents_whose_text_has_changed_are_left_out(tmp_path, names):
     """A run of a program says so by its documents' keys; what the corpus lacks is noted as well."""
     rows = sentences(40)
@@ -147,6 +179,47 @@ def test_documents_whose_text_has_changed_are_left_out(tmp_path, names):
         "2 documents of the run are not in the corpus, and are left out",
     )
     assert "no probabilities" in lessons.notes[2]
+
+
+@pytest.mark.parametrize("settings", [{}, {"lm": ScriptedModel(), "rank": "listwise", "cascade": "agreement>=0.85"}])
+def test_a_student_among_others_makes_no_probabilities(student, fresh, names, tmp_path, settings):
+    """Reciprocal ranks and a model's choices stay what they are: the final sets are learned."""
+    with Labeler(names, embedders=[HashedGrams()], student=student, candidates=8, **settings) as labeler:
+        labeler.label_corpus([fresh], tmp_path / "runs.duckdb", run="r")
+    lessons = read_lessons(tmp_path / "runs.duckdb", "r", Corpus([fresh]))
+    assert set(lessons.target.tolist()) == {0, 1}
+    assert "no probabilities" in lessons.notes[0]
+
+
+def test_a_promise_is_shown_by_gold_and_nothing_else(school, student, tmp_path):
+    """What a teacher says is no gold, and is not called so."""
+    runs, docs = school
+    with pytest.raises(InputError, match="a promise needs gold"):
+        distill(runs, [docs], tmp_path / "other", promise=parse_promise("precision>=0.5"))
+    statement = ProgramFile.read(student).spec.decision.statement
+    assert statement == "best micro F1 on 160 documents with its teacher's labels; nothing is promised"
+
+
+def test_documents_without_a_common_word_want_vectors(tmp_path, names):
+    """In a script without blanks no words are found."""
+    rows = [{"id": f"d{n}", "text": chr(0x4E00 + n) * 3, "labels": [NAMES[n % 2]]} for n in range(24)]
+    docs = write_jsonl(tmp_path / "docs.jsonl", rows)
+    import_labels([docs], tmp_path / "votes.duckdb", names, voter="ann")
+    combine_votes(tmp_path / "votes.duckdb", method="majority", run="soft")
+    with pytest.raises(InputError, match=r"no two of the documents have a word in common\..*--features embedding"):
+        distill(tmp_path / "votes.duckdb", [docs], tmp_path / "student")
+    done = distill(tmp_path / "votes.duckdb", [docs], tmp_path / "student", features="both", embedder=HashedGrams())
+    assert done.figures["words"] == 0
+
+
+def test_trees_want_labels_that_are_likely_at_all(school):
+    """Where none is drawn in four times, there is nothing to learn."""
+    pytest.importorskip("omikuji")
+    runs, docs = school
+    lessons = read_lessons(runs, "soft", Corpus([docs]))
+    faint = replace(lessons, target=np.full_like(lessons.target, 1e-9))
+    with pytest.raises(InputError, match="no document that trees could learn from"):
+        fit_student(faint, "tfidf", HashedGrams(), "omikuji")
 
 
 def test_what_nothing_can_be_learned_from_is_refused(school, tmp_path):
@@ -235,6 +308,17 @@ def test_gold_shows_precision(cascade, fresh, tmp_path):
         cascade(ScriptedModel(), cascade="precision>=0.8", gold=GoldCorpus.read([tmp_path / "gold.jsonl"]))
     with pytest.raises(InputError, match="not shown by gold"):
         cascade(ScriptedModel(), gold=GoldCorpus.read([fresh]))
+
+
+def test_gold_labels_that_the_taxonomy_lacks_make_nothing_right(student):
+    """Nor do they stand for labels at the end of it."""
+    taxonomy = Taxonomy.from_names(
+        [*(name for place, name in enumerate(NAMES) if place not in {7, 11}), *NAMES[7:12:4]]
+    )
+    documents = [Document(f"x{n}", f"{n} {TEXTS[7]}", ("no such label",)) for n in range(150)]
+    gold = GoldCorpus((*documents, Document("y", f"Now {TEXTS[0]}", (NAMES[0],))))
+    with pytest.raises(InputError, match="cannot be promised"):
+        Labeler(taxonomy, embedders=[HashedGrams()], student=student, cascade="precision>=0.8", gold=gold)
 
 
 def test_a_cascade_needs_a_student_and_a_program(student, names):

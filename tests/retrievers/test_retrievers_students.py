@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -43,7 +44,9 @@ def make(tmp_path, *, tfidf=True, embedder=None, trees=False):
         labels=LABELS,
         features=features,
         model=model,
-        held={"teacher.given": np.ones(3)},
+        held={
+            f"teacher.{name}": np.ones(3) for name in ("precision", "recall", "agreement", "given", "right", "wanted")
+        },
         seen=np.arange(4, dtype=np.uint64),
         width=width,
         embedder="toy" if embedder else "",
@@ -102,6 +105,15 @@ def test_omikuji_says_nothing_on_the_outputs(tmp_path, taxonomy, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("documents", [0, 2])
+def test_trees_of_nothing_are_refused(documents):
+    """Omikuji would end the process without a word."""
+    pytest.importorskip("omikuji")
+    rows = sparse.csr_array((documents, 3), dtype=np.float32)
+    with pytest.raises(InputError, match="no document that trees could learn from"):
+        TreeModel.train(rows, [np.array([0])] * documents, 2)
+
+
 def test_no_word_of_a_document_is_in_the_folder(tmp_path):
     """Words are hashed."""
     path, _ = make(tmp_path)
@@ -119,6 +131,13 @@ def test_a_text_without_known_words_has_what_labels_get_anyway(tmp_path, taxonom
     assert len(student.retrieve([()], 3)[0].labels) == 2
 
 
+def test_documents_without_a_common_word_have_rows_without_words():
+    """Beside vectors these are all there is."""
+    texts = [("?!",), ("one",)]
+    assert Features(TfIdf.learn(texts), None).rows(texts).shape == (2, 0)
+    assert Features(TfIdf.learn(texts), HashedGrams()).rows(texts).shape == (2, 64)
+
+
 def test_a_student_replaces_a_student_and_nothing_else(tmp_path):
     """What else is there stays."""
     path, key = make(tmp_path)
@@ -127,6 +146,35 @@ def test_a_student_replaces_a_student_and_nothing_else(tmp_path):
     with pytest.raises(InputError, match="something else than a student"):
         make(tmp_path)
     assert (path / "arrays.npz").exists()
+
+
+def test_a_student_stays_whole_where_it_cannot_be_replaced(tmp_path, monkeypatch):
+    """Or where somebody loses patience just then; nothing else is left behind."""
+    path, _ = make(tmp_path)
+    before = {each.name: each.read_bytes() for each in path.iterdir()}
+    replace = Path.replace
+
+    def stop(source, target):
+        if Path(target) == path and not source.name.endswith(".old"):
+            raise KeyboardInterrupt
+        return replace(source, target)
+
+    monkeypatch.setattr(Path, "replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path)
+    assert {each.name: each.read_bytes() for each in path.iterdir()} == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_to_a_student_stays_one(tmp_path):
+    """What it leads to is replaced."""
+    (tmp_path / "disk").mkdir()
+    path, _ = make(tmp_path / "disk")
+    (tmp_path / "student").symlink_to(path)
+    made, _ = make(tmp_path)
+    assert made.is_symlink()
+    StudentFolder.read(made)
+    assert [each.name for each in (tmp_path / "disk").iterdir()] == ["student"]
 
 
 def test_a_student_that_knows_no_label_is_refused(tmp_path):
@@ -149,6 +197,32 @@ def rehash(path, *names, **fields):
     for name in names:
         header["files"][name] = hashlib.sha256((path / name).read_bytes()).hexdigest()
     (path / "student.json").write_text(json.dumps(header), "utf-8")
+
+
+def member(path, name, content):
+    """Put something else in an array's place."""
+    arrays = load(path)
+    arrays.pop(name.removesuffix(".npy"))
+    np.savez(path / "arrays.npz", **arrays)
+    with zipfile.ZipFile(path / "arrays.npz", "a") as archive:
+        archive.writestr(name, content)
+    rehash(path, "arrays.npz")
+
+
+def header(text):
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+
+
+def lock(file):
+    """Mark all of an archive as encrypted."""
+    content = bytearray(file.read_bytes())
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = content.find(mark)
+        while at >= 0:
+            content[at + flags] |= 1
+            at = content.find(mark, at + 1)
+    file.write_bytes(content)
+    rehash(file.parent, file.name)
 
 
 class Bomb:
@@ -175,6 +249,15 @@ ATTACKS = {
     "no numbers": lambda path: rewrite(path, data=load(path)["data"] * np.float32("nan")),
     "fewer labels": lambda path: rewrite(path, base=load(path)["base"][:2]),
     "a pickle": lambda path: rewrite(path, data=np.array([Bomb(path / "bomb")], dtype=object)),
+    "a text for an array": lambda path: member(path, "seen.npy", b"nothing"),
+    "a header without an end": lambda path: member(path, "seen.npy", header("{'shape': (1,")),
+    "an array beyond memory": lambda path: member(
+        path, "seen.npy", header(f"{{'descr': '<u8', 'fortran_order': False, 'shape': ({1 << 47},)}}")
+    ),
+    "a password": lambda path: lock(path / "arrays.npz"),
+    "fewer columns": lambda path: (np.savez(path / "held.npz", **{"gold.given": np.ones(3)}), rehash(path, "held.npz")),
+    "columns unlike": lambda path: rewrite(path, "held.npz", **{"teacher.right": np.ones(4)}),
+    "columns without numbers": lambda path: rewrite(path, "held.npz", **{"teacher.right": np.full(3, np.nan)}),
     "a packed archive": lambda path: (
         np.savez_compressed(path / "arrays.npz", **load(path)),
         rehash(path, "arrays.npz"),

@@ -11,7 +11,6 @@ import typer
 from labelmill.cli import options
 from labelmill.cli.console import Progress, duration, put, put_json, say
 from labelmill.cli.program import fetch_models
-from labelmill.errors import InputError
 
 if TYPE_CHECKING:
     from labelmill.pipelines.distilling import Distilled
@@ -82,8 +81,6 @@ def distill(
     from labelmill.pipelines.gold import GoldCorpus
 
     wanted = parse_promise(promise)
-    if wanted.kind != "f1" and not gold:
-        raise InputError("a promise needs gold to be shown by", remedy="Give documents with gold with --gold.")
     shown = Progress()
     known = GoldCorpus.read(gold, id_field=id_field, text_field=text_field, labels_field=labels_field) if gold else None
     if features is not FeaturesChoice.tfidf:

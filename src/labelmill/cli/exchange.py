@@ -192,6 +192,8 @@ def import_(
             say(f"{who}: {count:,} documents")
         if done.disputed:
             say(f"Annotators do not say the same of {done.disputed:,} documents; `annotations` has what each said.")
+    if done.without_label:
+        say(f"{done.without_label:,} documents are left out: no label that they were given is in the taxonomy.")
     if done.without_text:
         say(f"{done.without_text:,} documents are left out: nothing has their text. Name their files with --docs.")
     end_with(done.outside, done.examples, done.unreadable, what="labels", failed=bool(done.without_text))

@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,20 @@ from labelmill.formats.writing import whole
 
 _LARGEST = 1 << 34
 """Bytes of all arrays together at most: a small file can claim to be any size."""
+
+_PACKINGS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+_DAMAGED = (
+    ValueError,
+    TypeError,
+    EOFError,
+    OSError,
+    MemoryError,
+    RuntimeError,
+    TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What numpy and zipfile raise for a file that is none of theirs, or locked with a password."""
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -43,15 +58,21 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         raise InputError("there is no such file", path=path, remedy="Check the path.")
     try:
         with zipfile.ZipFile(path) as packed:
-            size = sum(member.file_size for member in packed.infolist())
+            members = packed.infolist()
+        size = sum(member.file_size for member in members)
+        if any(member.compress_type not in _PACKINGS for member in members):
+            raise ValueError("it is packed otherwise")
         if size > _LARGEST:
             raise InputError(f"its arrays take {size / 1e9:,.0f} GB", path=path, remedy="Give it in parts.")
         with np.load(path, allow_pickle=False) as found:
-            return {name: found[name] for name in found.files}
-    except (ValueError, EOFError, OSError, MemoryError, zipfile.BadZipFile, zlib.error, NotImplementedError) as reason:
+            arrays = {name: found[name] for name in found.files}
+        if strange := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
+            raise ValueError(f"{strange[0]!r} is no array")
+    except _DAMAGED as reason:
         told = " ".join(str(reason).split())[:200]
         remedy = "Write it with numpy.savez, without objects."
         raise InputError(f"this cannot be read as arrays ({told})", path=path, remedy=remedy) from None
+    return arrays
 
 
 def texts(values: Sequence[str]) -> NDArray[np.str_]:

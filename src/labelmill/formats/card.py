@@ -9,7 +9,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-_SIZES = ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K"), (1e6, "100K<n<1M"), (1e7, "1M<n<10M"))
+_SIZES = (
+    (1e3, "n<1K"),
+    (1e4, "1K<n<10K"),
+    (1e5, "10K<n<100K"),
+    (1e6, "100K<n<1M"),
+    (1e7, "1M<n<10M"),
+    (1e8, "10M<n<100M"),
+    (1e9, "100M<n<1B"),
+)
+"""The hub's words for sizes; beyond them no run goes."""
+
 _WHAT = """Documents with labels that a program chose, written by labelmill. `labels` is the final set of each document,
 `predictions` its ranking with scores, `gold` what people said, where that is known. The configuration `labels` says
 what the labels mean."""
@@ -55,7 +65,7 @@ class Card:
 
 def render_card(card: Card) -> str:
     """Write the card: a header in YAML for machines, and the rest for people."""
-    size = next((name for most, name in _SIZES if card.documents < most), "n>10M")
+    size = next((name for most, name in _SIZES if card.documents < most), "1B<n<10B")
     header = [
         "---",
         f"pretty_name: {json.dumps(_one_line(card.title), ensure_ascii=False)}",

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,6 +26,9 @@ from labelmill.formats.writing import whole
 CARD, DOCUMENTS, LABELS = "README.md", "data/train-00000-of-00001.parquet", "labels/train-00000-of-00001.parquet"
 MARK = "tags:\n- labelmill\n"
 """Stands in the card of a folder that may be written anew."""
+
+_KEY = b"labelmill"
+"""Of what a Parquet file of ours says about itself."""
 
 _AT_ONCE = 1000
 _PREDICTION = {"label": "VARCHAR", "rank": "INTEGER", "score": "DOUBLE", "selected": "BOOLEAN"}
@@ -62,12 +66,26 @@ def prepare_folder(folder: Path) -> None:
         for name in (DOCUMENTS, LABELS):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
         card = folder / CARD
-        ours = not card.exists() or MARK in card.read_text(encoding="utf-8", errors="replace")
+        named = card.exists()
+        ours = named and MARK in card.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         message = f"the folder cannot be made: {error.strerror}"
         raise InputError(message, path=folder, remedy="Name another folder.") from error
-    if not ours:
-        raise InputError("the folder has a card of something else", path=folder / CARD, remedy="Name another folder.")
+    if named and not ours:
+        raise InputError("the folder has a card of something else", path=card, remedy="Name another folder.")
+    for name, what in ((DOCUMENTS, "documents"), (LABELS, "labels")):
+        if not named and (folder / name).exists() and not _is_ours(folder / name):
+            message = f"the folder has {what} of something else"
+            raise InputError(message, path=folder / name, remedy="Name another folder.")
+
+
+def _is_ours(file: Path) -> bool:
+    """Tell what an export wrote that was stopped before its card."""
+    with duckdb.connect(":memory:") as connection:
+        try:
+            return any(bytes(key) == _KEY for key, _ in _notes(connection, glob.escape(str(file))))
+        except duckdb.Error:
+            return False
 
 
 def write_documents(folder: Path, items: Iterable[Item], labels: Labels, origin: Origin) -> int:
@@ -130,15 +148,25 @@ def _check(kinds: dict[str, str], path: Path) -> None:
             path=path,
             remedy="Rename the one that names documents.",
         )
+    remedies = {
+        "id": "Ids are texts or whole numbers.",
+        "predictions": "Write it as labelmill export does: label, rank, score, selected.",
+    }
     wanted = {
         "labels": r"VARCHAR(\[\])?",
         "gold": r"VARCHAR(\[\])?",
-        "predictions": r"STRUCT\(.*label.*rank.*score.*selected.*\)\[\]",
+        "predictions": (
+            r'STRUCT\("?label"? VARCHAR, "?rank"? [A-Z]*INT(EGER)?, "?score"? (DOUBLE|FLOAT|DECIMAL\(.*\)), '
+            r'"?selected"? BOOLEAN\)\[\]'
+        ),
+        "id": r"VARCHAR|[A-Z]*INT(EGER)?|UUID",
     }
     for name, pattern in wanted.items():
         if name in kinds and not re.fullmatch(pattern, kinds[name]):
             raise InputError(
-                f"the column {name!r} is {kinds[name]}", path=path, remedy="Labels are texts, or lists of texts."
+                f"the column {name!r} is {kinds[name]}",
+                path=path,
+                remedy=remedies.get(name, "Labels are texts, or lists of texts."),
             )
 
 
@@ -194,15 +222,18 @@ def _sql(kind: Any) -> str:
 
 
 def _origin(connection: duckdb.DuckDBPyConnection, pattern: str) -> Origin:
-    rows = connection.execute("SELECT key, value FROM parquet_kv_metadata(?)", [pattern]).fetchall()
-    for key, value in rows:
-        if bytes(key) == b"labelmill":
+    for key, value in _notes(connection, pattern):
+        if bytes(key) == _KEY:
             try:
                 told = orjson.loads(bytes(value))
                 return Origin(clean(str(told["run"])), told["probabilities"] is True)
             except (orjson.JSONDecodeError, KeyError, TypeError):
                 break
     return Origin("predictions", probabilities=False)
+
+
+def _notes(connection: duckdb.DuckDBPyConnection, pattern: str) -> list[tuple[Any, Any]]:
+    return connection.execute("SELECT key, value FROM parquet_kv_metadata(?)", [pattern]).fetchall()
 
 
 def _judged(row: dict[str, Any], origin: Origin, source: str, path: Path) -> Judged:
@@ -216,7 +247,9 @@ def _judged(row: dict[str, Any], origin: Origin, source: str, path: Path) -> Jud
         gold = labels if gold is None else gold
     else:
         votes = tuple(
-            _vote(each, probabilities=origin.probabilities) for each in predictions if each["label"] is not None
+            _vote(each, probabilities=origin.probabilities)
+            for each in predictions
+            if each is not None and each["label"] is not None
         )
         opinions = (Opinion(origin.run, votes, predicted=True),)
     named = None if gold is None else [gold] if isinstance(gold, str) else [each for each in gold if each is not None]
@@ -231,6 +264,6 @@ def _judged(row: dict[str, Any], origin: Origin, source: str, path: Path) -> Jud
 
 
 def _vote(prediction: dict[str, Any], *, probabilities: bool) -> Vote:
-    selected, score, rank = prediction["selected"] is True, prediction["score"] or 0.0, prediction["rank"] or 0
-    sure = (score if selected else 1 - score) if probabilities else 1.0
+    selected, score, rank = prediction["selected"] is True, float(prediction["score"] or 0), prediction["rank"] or 0
+    sure = (score if selected else 1 - score) if probabilities and isfinite(score) else 1.0
     return Vote(clean(prediction["label"]), 1 if selected else -1, min(max(sure, 1e-6), 1.0), max(rank, 0))

@@ -69,8 +69,11 @@ def texts_of(value: object, what: str) -> list[str]:
 
 
 def number_of(value: object) -> float | None:
-    """Take a number; None where it is none."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """Take a number; None where it is none, or beyond all bounds."""
+    try:
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    except OverflowError:  # JSON's whole numbers have as many digits as they like
+        return None
 
 
 def kind_of(value: object) -> str:

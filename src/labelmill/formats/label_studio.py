@@ -23,7 +23,7 @@ from labelmill.formats.json_values import (
     texts_of,
 )
 from labelmill.formats.values import Item, Judged, Labels, Opinion, Scored, Vote
-from labelmill.formats.writing import write_entries
+from labelmill.formats.writing import whole, write_entries
 from labelmill.records import Failure
 
 CONTROL, TEXT = "labels", "text"
@@ -45,6 +45,9 @@ def write_interface(path: Path, labels: Labels) -> str:
 
     Returns:
         Why it was not written, or nothing.
+
+    Raises:
+        InputError: The file cannot be written.
     """
     if len(labels.labels) > MOST_CHOICES:
         return f"{len(labels.labels):,} labels are too many for a labelling interface ({MOST_CHOICES:,})"
@@ -62,7 +65,8 @@ def write_interface(path: Path, labels: Labels) -> str:
         ET.fromstring(content)  # noqa: S314 - what was just written
     except ET.ParseError:
         return "a label's name has a character that XML has not"
-    path.write_text(content + "\n", encoding="utf-8")
+    with whole(path) as part:
+        part.write_text(content + "\n", encoding="utf-8")
     return ""
 
 

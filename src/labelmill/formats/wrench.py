@@ -20,6 +20,7 @@ from labelmill.records import Failure
 
 ABSTAINS = -1
 CLASSES, VOTERS = "label.json", "voters.json"
+SPLITS = ("train", "valid", "test")
 
 Row = tuple[str, str | None, int, Sequence[int]]
 """A document's id, its text, its class or `ABSTAINS`, and what each voter says."""
@@ -36,14 +37,25 @@ def write_split(folder: Path, split: str, rows: Iterable[Row], classes: Sequence
         voters: Their names, in the order of their votes.
 
     Raises:
-        InputError: The files cannot be written.
+        InputError: There is no such split, a file cannot be written, or other splits have other classes or voters.
     """
+    if split not in SPLITS:
+        raise InputError(f"{split!r} is no split of WRENCH", remedy=f"Use one of {', '.join(SPLITS)}.")
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise InputError(f"it cannot be made: {error.strerror}", path=folder, remedy="Name another folder.") from error
-    write_json(folder / CLASSES, {str(number): name for number, name in enumerate(classes)})
-    write_json(folder / VOTERS, list(voters))
+    beside = {CLASSES: {str(number): name for number, name in enumerate(classes)}, VOTERS: list(voters)}
+    others = any((folder / f"{each}.json").exists() for each in SPLITS if each != split)
+    for name, value in beside.items():
+        if others and (folder / name).exists() and _json(folder / name) != value:
+            raise InputError(
+                "this file of other splits says something else",
+                path=folder / name,
+                remedy="Name another folder: all splits of one have the same classes and voters.",
+            )
+    for name, value in beside.items():
+        write_json(folder / name, value)
     members = (
         (document, {"label": label, "weak_labels": list(votes), "data": {} if text is None else {"text": text}})
         for document, text, label, votes in rows

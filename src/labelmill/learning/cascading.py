@@ -133,13 +133,18 @@ def fit_certainty(
         needed = documents_needed(table[:, start], worst, delta)
         more = f"Give about {needed:,.0f} documents, or p" if np.isfinite(needed) else "P"
         raise InputError(
-            f"'{kind}>={level:g}' cannot be promised with {100 * (1 - delta):g}% confidence by {len(gains):,} "
-            "documents",
+            f"'{kind}>={level:g}' cannot be promised with {100 * (1 - delta):g}% confidence by "
+            f"{shown_by(kind, wanted):,} documents",
             remedy=f"{more}romise less.",
         )
     last = int(np.argmin(kept)) if not kept.all() else len(kept)
     found = float(LEVELS[start + last - 1])
     return found, round(float((certainties < found).mean()), 6)
+
+
+def shown_by(kind: Kind, wanted: NDArray[np.float64]) -> int:
+    """Count the documents that a promise is shown by: recall is of those that the reference gives labels."""
+    return int(np.count_nonzero(wanted)) if kind == "recall" else len(wanted)
 
 
 def state(kind: Kind, level: float, delta: float, documents: int, against: str) -> str:

@@ -12,7 +12,7 @@ from labelmill.corpus import chunk
 from labelmill.errors import InputError
 from labelmill.eval import resolve_gold
 from labelmill.learning.calibration import Calibration
-from labelmill.learning.cascading import DELTA, Cascade, Kind, certainty, fit_certainty, parse_cascade, state
+from labelmill.learning.cascading import DELTA, Cascade, Kind, certainty, fit_certainty, parse_cascade, shown_by, state
 from labelmill.models.embedders import leaves_this_machine
 from labelmill.pipelines.assemble import assemble
 from labelmill.pipelines.distilling.lessons import seen_keys
@@ -82,7 +82,7 @@ def with_cascade(
         kind=kind,
         certainty=least,
         promise=f"{kind}>={level:g}",
-        statement=state(kind, level, DELTA, len(table["given"]), shown),
+        statement=state(kind, level, DELTA, shown_by(kind, table["wanted"]), shown),
         expected=expected,
         candidates=own.candidates,
         calibration=own.calibration or Calibration(),
@@ -99,13 +99,14 @@ def _judge(program: Program, kind: Kind, gold: GoldCorpus) -> dict[str, NDArray[
     ends = resolved.indptr.tolist()
     rows = list[tuple[float, int, int, int]]()
     for place, each in enumerate(labelled):
-        wanted = {taxonomy.labels[n].id for n in resolved.labels[ends[place] : ends[place + 1]].tolist()}
+        wanted = resolved.labels[ends[place] : ends[place + 1]].tolist()
+        known = {taxonomy.labels[n].id for n in wanted if n >= 0}  # what the taxonomy lacks counts as missed
         pieces = chunk(each.text, spec.chunk_characters, spec.chunk_overlap)
         (found,) = program.retrieve.retrieve([program.queries(pieces, ())], spec.candidates)
         answer = program.decide(found)
         given = np.array([one.selected for one in answer], dtype=np.bool_)
         sure = certainty(kind, np.array([one.score for one in answer]), given)
-        right = sum(one.selected and one.label in wanted for one in answer)
+        right = sum(one.selected and one.label in known for one in answer)
         rows.append((sure, int(given.sum()), right, len(wanted)))
     columns = np.array(rows, dtype=np.float64).reshape(-1, 4).T
     return dict(zip((kind, "given", "right", "wanted"), columns, strict=True))

@@ -60,7 +60,7 @@ class GoldSoFar:
         }
         said = _annotators(store, taxonomy, annotators, run)
         several = {document for own in said.values() for document in own}
-        for document in several - labels.keys():
+        for document in sorted(several - labels.keys()):  # an order that is the same in every process
             labels[document] = _majority([own[document] for own in said.values() if document in own])
         alone = {name: own for name, own in labels.items() if name not in several}
         here = read_met(store, run, list(labels))

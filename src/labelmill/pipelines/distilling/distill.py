@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from labelmill.corpus import Corpus, chunk
-from labelmill.errors import GoldError
+from labelmill.errors import GoldError, InputError
 from labelmill.eval import resolve_gold
 from labelmill.learning.deciding import fit_decision
 from labelmill.learning.promises import Promise
 from labelmill.models.embedders import load_embedder
 from labelmill.pipelines.distilling.fitting import CANDIDATES, FeatureWish, Fitted, KindWish, fit_student
 from labelmill.pipelines.distilling.judging import Answers
-from labelmill.pipelines.distilling.lessons import Lessons, read_lessons
+from labelmill.pipelines.distilling.lessons import Lessons, read_lessons, seen_keys
 from labelmill.pipelines.gold import GoldCorpus
 from labelmill.pipelines.program_file import PROGRAM, ProgramFile, TaxonomyVersion
 from labelmill.pipelines.spec import STUDENT_LANE, ProgramSpec, make_spec
@@ -31,6 +31,9 @@ from labelmill.retrievers.students.linear import Found
 
 _LEAST_GOLD = 20
 """Documents with gold, below which the teacher is the better judge."""
+
+_TAINTED = -1
+"""In place of an answer: the student learned from the document, or from one that may be the same."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,12 +97,14 @@ def distill(
         on_progress: Told what is being done.
 
     Raises:
-        InputError: The run's documents are not in the corpus, or the student cannot be written.
+        InputError: The run's documents are not in the corpus, a promise has no gold, or the student cannot be written.
         GoldError: The gold is too little.
         StoreError: There is no such run.
         MissingExtraError: Omikuji is wanted and not installed.
     """
     began = time.monotonic()
+    if promise.kind != "f1" and gold is None:
+        raise InputError("a promise needs gold to be shown by", remedy="Give documents with gold with --gold.")
     check_target(Path(out))
     corpus = corpus if isinstance(corpus, Corpus) else Corpus(corpus)
     on_progress("reading the run")
@@ -108,12 +113,15 @@ def distill(
     fitted = fit_student(lessons, features, loaded, kind, pruned=pruned, weighted=weighted, told=on_progress)
     on_progress("calibrating")
     by_teacher = _by_teacher(lessons, fitted)
-    by_gold = _by_gold(lessons, fitted, gold) if gold else None
+    by_gold = _by_gold(lessons, fitted, gold) if gold is not None else None
     most = min(top_k or lessons.top_k, CANDIDATES)
     judge = by_gold or by_teacher
     calibration = judge.calibrate()
     settle = partial(fit_decision, promise=promise, top_k=most)
     decision = settle(calibration.probabilities, judge.correct, judge.groups, judge.wanted)
+    if not by_gold:
+        told = f"best micro F1 on {len(judge.wanted)} documents with its teacher's labels; nothing is promised"
+        decision = decision.model_copy(update={"statement": told})
     held = {f"teacher.{name}": value for name, value in _table(by_teacher, judge, calibration, decision).items()}
     if by_gold:
         held |= {f"gold.{name}": value for name, value in by_gold.table(calibration.probabilities, decision).items()}
@@ -182,30 +190,49 @@ def _by_gold(lessons: Lessons, fitted: Fitted, gold: GoldCorpus) -> Answers:
     resolved = resolve_gold([(each.id, each.labels) for each in labelled], lessons.taxonomy).gold
     ends = resolved.indptr.tolist()
     final = [frozenset(resolved.labels[ends[n] : ends[n + 1]].tolist()) for n in range(len(labelled))]
-    learned = {lessons.documents[row]: place for place, row in enumerate(fitted.unseen.tolist())}
-    seen = set(lessons.documents) - set(learned)
-    kept = [place for place, each in enumerate(labelled) if each.id not in seen]
+    answered = _without(lessons, fitted, labelled)
+    kept = [place for place, answer in enumerate(answered) if answer != _TAINTED]
     if len(kept) < _LEAST_GOLD:
         raise GoldError(
             f"{len(kept)} documents with gold are too few to calibrate a student on",
             path=gold.source or None,
             remedy=f"Give {_LEAST_GOLD} or more, or leave --gold out: its teacher then says what is right.",
         )
-    fresh = _answer(fitted, [labelled[place] for place in kept if labelled[place].id not in learned])
-    found = [
-        fitted.found[learned[labelled[place].id]] if labelled[place].id in learned else next(fresh) for place in kept
-    ]
+    fresh = _answer(fitted, [labelled[place] for place in kept if answered[place] is None])
+    found = [next(fresh) if (place := answered[each]) is None else fitted.found[place] for each in kept]
     sets = [final[place] for place in kept]
     return Answers.of(found, [dict.fromkeys(labels, 1.0) for labels in sets], sets)
 
 
+def _without(lessons: Lessons, fitted: Fitted, documents: Sequence[Document]) -> list[int | None]:
+    """Find the answer that was given to each document without it: its place, None where the student never saw it.
+
+    Texts tell, not ids. `_TAINTED` is a document that the student learned from, under whatever id, and one of which
+    another of the lessons may be a copy, since it begins alike.
+    """
+    judged = {row: place for place, row in enumerate(fitted.unseen.tolist())}
+    alike = dict[int, list[int]]()
+    for row, key in enumerate(lessons.seen.tolist()):
+        alike.setdefault(key, []).append(row)
+    found = list[int | None]()
+    for document, key in zip(documents, seen_keys(each.text for each in documents).tolist(), strict=True):
+        rows = alike.get(key, [])
+        own = [row for row in rows if lessons.chunks[row] == _chunks(document)]
+        found.append(judged.get(own[0], _TAINTED) if len(own) == 1 else _TAINTED if rows else None)
+    return found
+
+
+def _chunks(document: Document) -> tuple[str, ...]:
+    spec = ProgramSpec()
+    return tuple(chunk(document.text, spec.chunk_characters, spec.chunk_overlap))
+
+
 def _answer(fitted: Fitted, documents: Sequence[Document]) -> Any:
     """Rank labels of documents that the student did not learn from."""
-    spec = ProgramSpec()
     if not documents:
         return iter(())
-    chunks = [chunk(each.text, spec.chunk_characters, spec.chunk_overlap) for each in documents]
-    found: list[Found] = fitted.model.find(fitted.features.rows(chunks), CANDIDATES)
+    rows = fitted.features.rows([_chunks(each) for each in documents])
+    found: list[Found] = fitted.model.find(rows, CANDIDATES)
     return iter([(fitted.labels[labels].astype(np.intp), scores) for labels, scores in found])
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from labelmill.errors import InputError
 from labelmill.learning.pruning import prune
 from labelmill.learning.ridge import choose_strength, fit_ridge, keep_weights
 from labelmill.pipelines.distilling.lessons import Lessons
@@ -86,12 +87,20 @@ def fit_student(
         pruned: Whether a linear one leaves out labels that are confidently wrong, by confident learning.
         weighted: Whether to it documents of which the teacher is unsure count for less; trees see labels drawn anew.
         told: Told what is being done.
+
+    Raises:
+        InputError: The documents have nothing in common that could be looked at.
     """
     labels = np.unique(lessons.label[lessons.target > 0])
     features = Features(
         TfIdf.learn(lessons.chunks) if wish != "embedding" else None, embedder if wish != "tfidf" else None
     )
     rows = rows_of(features, lessons.chunks, told)
+    if not rows.shape[1]:
+        raise InputError(
+            "no two of the documents have a word in common",
+            remedy="Words are not found in scripts without blanks between them: say --features embedding there.",
+        )
     words = len(features.tfidf.slots) if features.tfidf else 0
     cells = len(labels) * len(lessons)
     few = len(labels) <= _MOST_LABELS and cells <= _MOST_CELLS
@@ -173,7 +182,7 @@ def _fit_trees(lessons: Lessons, labels: NDArray[np.int32], rows: Any, told: Tol
             if len(drawn):
                 shown.append(place)
                 given.append(drawn)
-        return TreeModel.train(rows[shown], given, len(labels))
+        return TreeModel.train(rows[np.array(shown, dtype=np.intp)], given, len(labels))
 
     told("training trees without a fifth of the documents")
     unseen = np.flatnonzero(held)

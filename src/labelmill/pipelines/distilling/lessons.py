@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from labelmill.corpus import Corpus, chunk
 from labelmill.errors import InputError
 from labelmill.keys import key_bits
+from labelmill.pipelines.confidence import claims_probabilities
 from labelmill.pipelines.spec import ProgramSpec
 from labelmill.pipelines.todo import document_key
 from labelmill.records import Document
@@ -122,7 +123,7 @@ def _lay_out(
     known[list(texts)] = True
     kept = known[ranked.rows]
     target = ranked.scores[kept].astype(np.float32)
-    if not _has_probabilities(program):
+    if not claims_probabilities(program):
         notes.append(f"the scores of run {run!r} are no probabilities: the student learns its final sets")
         target = ranked.selected[kept].astype(np.float32)
     if not (target > 0).any():
@@ -147,10 +148,3 @@ def _lay_out(
 def seen_keys(texts: Iterable[str]) -> NDArray[np.uint64]:
     """Identify documents by their beginnings: those that begin alike may be the same."""
     return key_bits(key_of_text(text) for text in texts)
-
-
-def _has_probabilities(program: Mapping[str, Any]) -> bool:
-    """Tell whether a run's scores are shares or probabilities: of a tuned program, votes, a student, or judgements."""
-    if combined := program.get("combine"):
-        return bool(combined.get("method") != "ranks")
-    return bool(program.get("fusion") or program.get("student") or program.get("rank") == "pointwise")

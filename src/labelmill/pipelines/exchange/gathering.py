@@ -94,6 +94,8 @@ def _items(
                 counts.not_in_run += 1
                 continue
             gold = None if document.labels is None else resolver.positions(document.labels)
+            if document.labels and not gold:
+                gold = None  # all of it is outside the taxonomy; an empty list would say that no label is right
             if keep_gold and document.labels:
                 counts.gold.append(Document(document.id, "", document.labels, document.source))
             item = Item(document.id, document.text or None, gold, tuple(Scored(*row) for row in rows))

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from labelmill.corpus import Corpus
+from labelmill.corpus.fields import is_blank
 from labelmill.errors import InputError
 from labelmill.formats import Judged
 from labelmill.pipelines.exchange.reading import Source, open_source
@@ -32,6 +33,8 @@ class ImportedGold:
         labels: How many labels they have together.
         annotators: How many documents each of them labelled.
         disputed: Documents whose annotators do not all say the same.
+        without_label: Documents that are left out, since all that was named is outside the taxonomy: no label is not
+            what was said of them.
         without_text: Documents that are left out, since neither the file nor the corpus has their text.
         unreadable: Entries that are of no use.
         reason: Why the first of them is not.
@@ -43,6 +46,7 @@ class ImportedGold:
     labels: int = 0
     annotators: Counter[str] = field(default_factory=Counter)
     disputed: int = 0
+    without_label: int = 0
     without_text: int = 0
     unreadable: int = 0
     reason: str = ""
@@ -98,6 +102,9 @@ def import_gold(
     if not rows and found.reason:
         message = f"there is nothing to import, for example {found.reason}"
         raise InputError(message, remedy="Check the format that was named.")
+    if not rows and found.without_label:
+        worst, _ = resolver.outside.most_common(1)[0]
+        raise InputError(f"no label is in the taxonomy, for example {resolver.examples[worst]}", path=path)
     if not rows:
         who = f" of {', '.join(map(repr, annotators))}" if annotators else ""
         raise InputError(
@@ -107,7 +114,7 @@ def import_gold(
         )
     if corpus is not None:
         _add_texts(rows, corpus)
-    complete = [row for row in rows if row["text"]]
+    complete = [row for row in rows if not is_blank(row["text"])]
     found.without_text = len(rows) - len(complete)
     if not complete:
         raise InputError(
@@ -138,6 +145,9 @@ def _rows(
         if not said and (item.gold is None or annotators):
             continue
         labels = _agreed(said, agreement) if said else resolver.positions(item.gold or ())
+        if not labels and not _all_known(item, said, resolver):
+            found.without_label += 1
+            continue
         found.annotators.update(list(said))
         found.disputed += len({frozenset(each) for each in said.values()}) > 1
         row: dict[str, Any] = {"id": item.document, "text": item.text, "labels": [taxonomy[each].id for each in labels]}
@@ -154,6 +164,12 @@ def _annotations(item: Judged, resolver: Resolver, annotators: Sequence[str]) ->
     }
 
 
+def _all_known(item: Judged, said: Mapping[str, Sequence[int]], resolver: Resolver) -> bool:
+    """Tell whether the taxonomy has every label that was named of a document, by those who count."""
+    named = (vote.label for each in item.opinions if each.who in said for vote in each.votes if vote.vote > 0)
+    return resolver.knows(named if said else item.gold or ())
+
+
 def _agreed(said: Mapping[str, Sequence[int]], agreement: str) -> list[int]:
     """List the labels that enough annotators gave, in the order in which they were named."""
     counts = Counter(label for labels in said.values() for label in labels)
@@ -162,7 +178,7 @@ def _agreed(said: Mapping[str, Sequence[int]], agreement: str) -> list[int]:
 
 
 def _add_texts(rows: Sequence[dict[str, Any]], corpus: Corpus) -> None:
-    wanted = {row["id"]: row for row in rows if not row["text"]}
+    wanted = {row["id"]: row for row in rows if is_blank(row["text"])}
     for document in corpus.documents():
         if isinstance(document, Document) and document.id in wanted:
             wanted.pop(document.id)["text"] = document.text

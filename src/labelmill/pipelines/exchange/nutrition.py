@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from labelmill.errors import GoldError
 from labelmill.eval.groups import Shown, choose
@@ -40,7 +42,7 @@ def card_of(store: Store, run: str, counts: Gathered, labels: Labels) -> Card:
     origin |= {
         "Key of the taxonomy": summary.taxonomy,
         "Written by": f"labelmill {version}",
-        **dict(describe_program(summary.program)),
+        **dict(describe_program(_without_addresses(summary.program))),
     }
     figures, judged = _quality(store.path, run, counts)
     frequent = [(labels.labels[place].name, count) for place, count in counts.selected.most_common(_FREQUENT)]
@@ -54,6 +56,12 @@ def card_of(store: Store, run: str, counts: Gathered, labels: Labels) -> Card:
         figures,
         judged,
     )
+
+
+def _without_addresses(program: Mapping[str, Any]) -> dict[str, Any]:
+    """Name embedders at servers by their models alone: where somebody's servers are is nobody else's business."""
+    named = [str(each).partition("@http")[0] for each in program.get("embedders") or ()]
+    return {**program, "embedders": named}
 
 
 def _counts(counts: Gathered, labels: Labels, failures: int) -> dict[str, str]:

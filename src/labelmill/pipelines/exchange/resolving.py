@@ -45,6 +45,10 @@ class Resolver:
         found = (self.position(name) for name in names)
         return tuple(dict.fromkeys(each for each in found if each is not None))
 
+    def knows(self, names: Iterable[str]) -> bool:
+        """Tell whether all of them, looked up before, are there."""
+        return all(self._known.get(name) is not None for name in names)
+
 
 def handles(taxonomy: Taxonomy) -> list[str]:
     """Say what to call each label in files that people read: its name where that finds it again, else its id."""

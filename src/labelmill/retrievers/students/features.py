@@ -60,8 +60,8 @@ class TfIdf:
         known = places >= 0
         ends = np.append(0, np.cumsum(known))[counts.indptr]
         values = (1 + np.log(counts.data[known])) * self.idf[places[known]]
-        shape = len(texts), len(self.slots)
-        return normalize(sparse.csr_array((values, places[known], ends), shape=shape), copy=False)
+        rows = sparse.csr_array((values, places[known], ends), shape=(len(texts), len(self.slots)))
+        return normalize(rows, copy=False) if len(self.slots) else rows
 
     @cached_property
     def _places(self) -> NDArray[np.int32]:

@@ -1,7 +1,7 @@
 """A student as a folder: a header in JSON, plain arrays, and where there are trees, Omikuji's own files.
 
 Whatever a folder holds, reading it runs nothing: arrays are read without pickle, and what they point at is checked
-before anything follows them. The header has the SHA-256 of every file.
+before anything follows them. The header has the SHA-256 of every file but the program, which names the student's key.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Literal
 
 import numpy as np
@@ -36,6 +37,12 @@ _SEEN = "seen"
 _REMEDY = "Make one with: labelmill distill RUNS.duckdb --corpus DOCS --out STUDENT"
 _VERSION = 1
 
+_COLUMNS = ("precision", "recall", "agreement", "given", "right", "wanted")
+"""Of what `held.npz` has of each reference: how certain an answer was, and how right."""
+
+_DAMAGED = (ValueError, TypeError, EOFError, OSError, MemoryError, RuntimeError, TokenError, zipfile.BadZipFile)
+"""What numpy and zipfile raise for a file that is none of theirs."""
+
 Kind = Literal["linear", "omikuji"]
 FeatureKind = Literal["tfidf", "embedding", "both"]
 
@@ -52,7 +59,7 @@ class Header(BaseModel):
         embedder_fingerprint: Of that embedder.
         width: Of the embedder's vectors.
         labels: Ids of the labels that it knows, in its own order.
-        files: SHA-256 of every other file, by its path within the folder.
+        files: SHA-256 of every other file but the program, by its path within the folder.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -107,8 +114,8 @@ class StudentFolder:
                         f"{name} is not the file that the student was written with", path=path, remedy=_REMEDY
                     )
             arrays = _load(folder / _ARRAYS, ARRAYS if header.kind == "linear" else {}, header)
-            held = {name: value.astype(np.float64) for name, value in _load_any(folder / _HELD).items()}
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            held = _load_held(folder / _HELD)
+        except _DAMAGED as error:
             raise InputError(f"the student is damaged: {error}", path=path, remedy=_REMEDY) from error
         return cls(folder, header, held, np.sort(arrays.pop(_SEEN)), arrays)
 
@@ -168,10 +175,10 @@ def write_student(
     Raises:
         InputError: Something else is there, or the folder cannot be written.
     """
-    target = Path(path)
+    target = Path(path).resolve()  # a link stays one
     check_target(target)
     try:
-        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.absolute().parent))
+        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         try:
             words = {"slots": features.tfidf.slots, "idf": features.tfidf.idf} if features.tfidf else {}
             known = model.arrays() if isinstance(model, LinearModel) else {}
@@ -194,14 +201,26 @@ def write_student(
             key = StudentFolder(scratch, header, {}, seen, {}).key
             beside(scratch, key)
             scratch.chmod(0o755)  # as any folder; a temporary one is its owner's alone
-            if target.exists():
-                shutil.rmtree(target)
-            scratch.replace(target)
+            _take_place(scratch, target)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     except OSError as error:
         raise InputError(f"the student cannot be written: {error.strerror or error}", path=path) from error
     return key
+
+
+def _take_place(fresh: Path, target: Path) -> None:
+    """Put a folder in another's place, which is there and whole until it is renamed, and back where that fails."""
+    old = fresh.with_name(f"{fresh.name}.old")
+    if target.exists():
+        target.replace(old)
+    try:
+        fresh.replace(target)
+    except BaseException:
+        if old.exists():
+            old.replace(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def check_target(path: Path) -> None:
@@ -271,13 +290,29 @@ def _load(path: Path, wanted: Mapping[str, Any], header: Header) -> dict[str, ND
     return {name: arrays[name] for name in needed}
 
 
+def _load_held(path: Path) -> dict[str, NDArray[np.float64]]:
+    """Load what was said of documents left out: of each that it was compared with columns of numbers, equally long."""
+    held = _load_any(path)
+    for name, column in held.items():
+        if column.dtype != np.float64 or column.ndim != 1 or not np.isfinite(column).all():
+            raise ValueError(f"its {name} are no row of numbers")
+    for against in {name.partition(".")[0] for name in held}:
+        own = [held.get(f"{against}.{column}", np.empty(0)) for column in _COLUMNS]
+        if not len(own[0]) or len({len(column) for column in own}) > 1:
+            raise ValueError(f"its columns of {against} do not fit each other")
+    return held
+
+
 def _load_any(path: Path) -> dict[str, NDArray[Any]]:
     """Load an archive of arrays as it lies; a packed one could become larger than memory."""
     with zipfile.ZipFile(path) as archive:
         if any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist()):
             raise ValueError(f"{path.name} is packed")
     with np.load(path, allow_pickle=False) as loaded:
-        return {name: loaded[name] for name in loaded.files}
+        arrays = {name: loaded[name] for name in loaded.files}
+    if strange := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
+        raise ValueError(f"{strange[0]!r} of {path.name} is no array")
+    return arrays
 
 
 def _save(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labelmill.errors import MissingExtraError
+from labelmill.errors import InputError, MissingExtraError
 from labelmill.retrievers.students.linear import Found
 
 TREES = "trees"
@@ -42,8 +42,18 @@ class TreeModel:
 
     @classmethod
     def train(cls, rows: Any, labels: Sequence[NDArray[np.intp]], count: int) -> TreeModel:
-        """Train on rows of features, CSR, and the labels of each; raises `MissingExtraError` without Omikuji."""
+        """Train on rows of features, CSR, and the labels of each.
+
+        Raises:
+            MissingExtraError: Omikuji is not installed.
+            InputError: No row has a feature.
+        """
         omikuji = _omikuji()
+        if not rows.nnz:  # Omikuji would end the whole process
+            raise InputError(
+                "no document that trees could learn from has a word that others have, and a label",
+                remedy="Learn from another run, or say --kind linear.",
+            )
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch) / "train.txt"
             with path.open("w", encoding="ascii") as file:
