@@ -50,6 +50,16 @@ def test_silence_is_a_no_of_those_who_never_say_no(tmp_path):
         assert {each.voter: each.silence for each in read_voters(store)} == {"yes": True, "both": False, "told": False}
 
 
+def test_one_no_among_many_votes_makes_no_judge_of_a_voter(tmp_path):
+    """What its silence says would be lost with it; from more than one in ten on, it judges what it is shown."""
+    documents = [str(number) for number in range(10)]
+    with Store(tmp_path / "v.duckdb", write=True) as store:
+        for voter, denied in (("rules", 1), ("judge", 2)):
+            votes = [(each, "soup", -1 if place < denied else 1, 1.0, 0) for place, each in enumerate(documents)]
+            cast(store, voter, documents, votes, voter)
+        assert {each.voter: each.silence for each in read_voters(store)} == {"rules": True, "judge": False}
+
+
 def test_the_silence_of_one_that_was_given_up_says_nothing(tmp_path):
     """On documents that were not put to it: it counts as shown what it voted on."""
     with Store(tmp_path / "v.duckdb", write=True) as store:

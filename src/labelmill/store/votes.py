@@ -20,6 +20,11 @@ MOST_FAILURES = 100
 """Failures of a voter that are kept; further ones are counted by who casts votes."""
 
 
+MOST_DENIED = 0.1
+"""Share of a voter's votes that may be a no where its silence is one too: one exception among many rules, or a label
+that was denied by mistake, does not make it a judge of all that it is shown."""
+
+
 @dataclass(frozen=True, slots=True)
 class VoterRow:
     """A voter as the file has it.
@@ -28,7 +33,7 @@ class VoterRow:
         voter: Its name.
         kind: ``run``, ``function``, ``rules``, ``aliases``, ``neighbours``, ``prompt`` or ``imported``.
         source: The file or the run that it comes from.
-        silence: Whether saying nothing of a label is a no; None: as it turns out, for voters that never say no.
+        silence: Whether saying nothing of a label is a no; None: as it turns out, for voters that hardly ever say no.
         taxonomy: The key of the labels; set by the file.
         complete: Whether it was shown all it was to be shown.
         votes: How many it cast.
@@ -153,9 +158,9 @@ class VoteWriter:
                 [list(given_up), names],
             )
             self._store.connection.execute(
-                "UPDATE voters SET silence = voter NOT IN (SELECT DISTINCT voter FROM votes WHERE vote < 0) "
-                "WHERE voter IN (SELECT unnest(?::VARCHAR[]))",
-                [undecided],
+                "UPDATE voters SET silence = (SELECT count(*) FILTER (vote < 0) <= count(*) * ? FROM votes "
+                "WHERE votes.voter = voters.voter) WHERE voter IN (SELECT unnest(?::VARCHAR[]))",
+                [MOST_DENIED, undecided],
             )
             for number, voter in enumerate(given_up):
                 own = f"{self._scope}{number:04x}"
