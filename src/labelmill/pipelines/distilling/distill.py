@@ -17,7 +17,8 @@ from labelmill.eval import resolve_gold
 from labelmill.learning.deciding import fit_decision
 from labelmill.learning.promises import Promise
 from labelmill.models.embedders import load_embedder
-from labelmill.pipelines.distilling.fitting import CANDIDATES, FeatureWish, Fitted, KindWish, fit_student
+from labelmill.pipelines.distilling.fitted import CANDIDATES, Fitted
+from labelmill.pipelines.distilling.fitting import FeatureWish, KindWish, fit_student
 from labelmill.pipelines.distilling.judging import Answers
 from labelmill.pipelines.distilling.lessons import Lessons, read_lessons, seen_keys
 from labelmill.pipelines.gold import GoldCorpus
@@ -76,6 +77,7 @@ def distill(
     top_k: int | None = None,
     pruned: bool = True,
     weighted: bool = True,
+    named: bool = True,
     on_progress: Callable[[str], None] = lambda _: None,
 ) -> Distilled:
     """Distil a student from a run, and write it.
@@ -94,6 +96,7 @@ def distill(
         top_k: Labels of a final set at most; the teacher's by default.
         pruned: Whether labels that are confidently wrong are left out.
         weighted: Whether documents of which the teacher is unsure count for less.
+        named: Whether what labels are called may count, for a student that looks at words.
         on_progress: Told what is being done.
 
     Raises:
@@ -110,7 +113,9 @@ def distill(
     on_progress("reading the run")
     lessons = read_lessons(runs, run, corpus)
     loaded = load_embedder(embedder) if isinstance(embedder, str) else embedder
-    fitted = fit_student(lessons, features, loaded, kind, pruned=pruned, weighted=weighted, told=on_progress)
+    fitted = fit_student(
+        lessons, features, loaded, kind, pruned=pruned, weighted=weighted, named=named, told=on_progress
+    )
     on_progress("calibrating")
     by_teacher = _by_teacher(lessons, fitted)
     by_gold = _by_gold(lessons, fitted, gold) if gold is not None else None

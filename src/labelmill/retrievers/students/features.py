@@ -41,11 +41,19 @@ class TfIdf:
         self.slots, self.idf = slots, idf
 
     @classmethod
-    def learn(cls, texts: Sequence[Sequence[str]]) -> TfIdf:
-        """Learn frequencies; texts as `rows` has them."""
+    def learn(cls, texts: Sequence[Sequence[str]], names: Sequence[Sequence[str]] = ()) -> TfIdf:
+        """Learn how frequent words are in texts; both as `rows` has them.
+
+        Args:
+            texts: Of documents.
+            names: Of labels: their words count as well, though no document has them.
+        """
         counts = _count(texts, _hasher(), analyzer())
         frequencies = np.bincount(counts.indices, minlength=SLOTS)
-        kept = np.flatnonzero(frequencies >= min(_LEAST_DOCUMENTS, len(texts)))
+        known = frequencies >= min(_LEAST_DOCUMENTS, len(texts))
+        if names:
+            known[_count(names, _hasher(), analyzer()).indices] = True
+        kept = np.flatnonzero(known)
         kept = np.sort(kept[np.lexsort((kept, -frequencies[kept]))[:_MOST_SLOTS]])
         idf = np.log((1 + len(texts)) / (1 + frequencies[kept])) + 1
         return cls(kept.astype(np.int32), idf.astype(np.float32))

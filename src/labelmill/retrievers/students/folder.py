@@ -26,8 +26,8 @@ from labelmill.keys import content_key
 from labelmill.retrievers.base import Embedder
 from labelmill.retrievers.students.features import FEATURES_VERSION, SLOTS, Features, TfIdf
 from labelmill.retrievers.students.linear import ARRAYS, LinearModel
-from labelmill.retrievers.students.student import Student
-from labelmill.retrievers.students.trees import TREES, TreeModel
+from labelmill.retrievers.students.student import Model, Student
+from labelmill.retrievers.students.trees import TREES, NamedTrees, TreeModel
 from labelmill.taxonomy import Taxonomy
 
 HEADER = "student.json"
@@ -53,6 +53,7 @@ class Header(BaseModel):
     Attributes:
         labelmill_student: The version of this format.
         kind: ``linear``, or ``omikuji`` for trees.
+        named: Whether trees have weights of labels' names beside them; a linear student's are among its own.
         features: What it looks at.
         features_version: Of the features' own making.
         embedder: The embedder's specification, where it looks at vectors; else empty.
@@ -66,6 +67,7 @@ class Header(BaseModel):
 
     labelmill_student: Literal[1] = 1
     kind: Kind
+    named: bool = False
     features: FeatureKind
     features_version: int = FEATURES_VERSION
     embedder: str = ""
@@ -73,6 +75,11 @@ class Header(BaseModel):
     width: int = 0
     labels: tuple[str, ...]
     files: Mapping[str, str] = {}
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether its arrays have weights of features."""
+        return self.kind == "linear" or self.named
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,7 +120,7 @@ class StudentFolder:
                     raise InputError(
                         f"{name} is not the file that the student was written with", path=path, remedy=_REMEDY
                     )
-            arrays = _load(folder / _ARRAYS, ARRAYS if header.kind == "linear" else {}, header)
+            arrays = _load(folder / _ARRAYS, ARRAYS if header.has_weights else {}, header)
             held = _load_held(folder / _HELD)
         except _DAMAGED as error:
             raise InputError(f"the student is damaged: {error}", path=path, remedy=_REMEDY) from error
@@ -133,11 +140,13 @@ class StudentFolder:
             tfidf = TfIdf(self._arrays["slots"], self._arrays["idf"]) if "slots" in self._arrays else None
             width = (len(tfidf.slots) if tfidf else 0) + self.header.width
             labels = len(self.header.labels)
-            model = (
-                LinearModel.of(self._arrays, width, labels)
-                if self.header.kind == "linear"
-                else TreeModel.read(self.path / TREES, width, labels)
-            )
+            model: Model
+            if self.header.kind == "linear":
+                model = LinearModel.of(self._arrays, width, labels)
+            else:
+                model = trees = TreeModel.read(self.path / TREES, width, labels)
+                if self.header.named:
+                    model = NamedTrees(trees, LinearModel.of(self._arrays, width, labels))
         except ValueError as error:
             raise InputError(f"the student is damaged: {error}", path=self.path, remedy=_REMEDY) from error
         fingerprint = content_key(self.key, "" if embedder is None else embedder.fingerprint)
@@ -149,7 +158,7 @@ def write_student(
     *,
     labels: Sequence[str],
     features: Features,
-    model: LinearModel | TreeModel,
+    model: LinearModel | TreeModel | NamedTrees,
     held: Mapping[str, NDArray[np.float64]],
     seen: NDArray[np.uint64],
     width: int,
@@ -181,15 +190,20 @@ def write_student(
         scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         try:
             words = {"slots": features.tfidf.slots, "idf": features.tfidf.idf} if features.tfidf else {}
-            known = model.arrays() if isinstance(model, LinearModel) else {}
+            trees = model.trees if isinstance(model, NamedTrees) else model if isinstance(model, TreeModel) else None
+            weights = (
+                model.names if isinstance(model, NamedTrees) else model if isinstance(model, LinearModel) else None
+            )
+            known = {} if weights is None else weights.arrays()
             _save(scratch / _ARRAYS, words | known | {_SEEN: seen})
             _save(scratch / _HELD, held)
-            if isinstance(model, TreeModel):
-                model.write(scratch / TREES)
+            if trees is not None:
+                trees.write(scratch / TREES)
             names = sorted(str(each.relative_to(scratch)) for each in scratch.rglob("*") if each.is_file())
             kind: FeatureKind = "tfidf" if features.embedder is None else "both" if features.tfidf else "embedding"
             header = Header(
-                kind="linear" if isinstance(model, LinearModel) else "omikuji",
+                kind="linear" if trees is None else "omikuji",
+                named=trees is not None and weights is not None,
                 features=kind,
                 embedder=embedder,
                 embedder_fingerprint="" if features.embedder is None else features.embedder.fingerprint,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -57,14 +57,19 @@ class LinearModel:
 
     def find(self, rows: Any, k: int) -> list[Found]:
         """Find the best labels of each row of features; a row's do not depend on the others."""
-        product = rows @ self._weights
         found = []
-        for start, end in pairwise(product.indptr.tolist()):
-            scores = self._base.copy()
-            scores[product.indices[start:end]] += product.data[start:end]
+        for scores in self.scores(rows):
             best = best_labels(np.round(scores, _DIGITS), k)
             found.append((best, squash(scores[best])))
         return found
+
+    def scores(self, rows: Any) -> Iterator[NDArray[np.float32]]:
+        """Score all labels for each row of features, as least squares have it: shape (L,) each."""
+        product = rows @ self._weights
+        for start, end in pairwise(product.indptr.tolist()):
+            scores = self._base.copy()
+            scores[product.indices[start:end]] += product.data[start:end]
+            yield scores
 
 
 def squash(scores: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -18,12 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelmill.errors import InputError, MissingExtraError
-from labelmill.retrievers.students.linear import Found
+from labelmill.retrievers.base import best_labels
+from labelmill.retrievers.students.linear import Found, LinearModel
 
 TREES = "trees"
 """The folder, within the student's."""
 
 _BEAM = 10
+BESIDE_NAMES = 50
+"""Labels that trees are asked for where names have a say too."""
+
+_MOST = 1.5
+"""Of a tree's score and a name's: the sum is brought into 0..1."""
+
 _DIGITS = 6
 _WRITTEN = 7
 
@@ -102,6 +109,30 @@ class TreeModel:
             known = labels < self._labels
             order = np.lexsort((labels[known], -scores[known]))
             found.append((labels[known][order], np.asarray(np.clip(scores[known][order], 0, 1), np.float64)))
+        return found
+
+
+class NamedTrees:
+    """Trees, and beside them what labels are called, those included that no tree knows.
+
+    Args:
+        trees: The forest; its labels are the first of all.
+        names: What a text is worth to each label by the label's name.
+    """
+
+    def __init__(self, trees: TreeModel, names: LinearModel) -> None:
+        """Keep both."""
+        self.trees, self.names = trees, names
+
+    def find(self, rows: Any, k: int) -> list[Found]:
+        """Find the best labels of each row of features, by the sum of both."""
+        found = []
+        for (likely, worth), scores in zip(
+            self.trees.find(rows, max(k, BESIDE_NAMES)), self.names.scores(rows), strict=True
+        ):
+            scores[likely] += worth.astype(np.float32)
+            best = best_labels(np.round(scores, _DIGITS), k)
+            found.append((best, np.clip(np.round(scores[best].astype(np.float64), _DIGITS) / _MOST, 0, 1)))
         return found
 
 
