@@ -1,11 +1,11 @@
 """What a student keeps of its teacher, and how much faster it is: distilled from a tuned program's own labels.
 
 Run it with ``python benchmarks/distill.py [debtags|gnd_tibcore]... [--train N] [--test N]
-[--student KIND:FEATURES]... [--keep-noise] [--unweighted] [--spoil SHARE]... [--teach] [--as-is] [--keep FOLDER]
-[--json]``. It needs the development data (LABELMILL_DATA, or ../shared/data). The teacher is tuned on gold as
-``benchmarks/tuned.py`` has it, without a language model; it then labels training documents, whose gold nobody sees, and
-the student learns from these labels alone. What took long (the program, the teacher's labels) is kept in a folder: the
-same command goes on.
+[--student KIND:FEATURES]... [--keep-noise] [--unweighted] [--no-names] [--spoil SHARE]... [--teach] [--as-is]
+[--keep FOLDER] [--json]``. It needs the development data (LABELMILL_DATA, or ../shared/data). The teacher is tuned on
+gold as ``benchmarks/tuned.py`` has it, without a language model; it then labels training documents, whose gold nobody
+sees, and the student learns from these labels alone. What took long (the program, the teacher's labels) is kept in a
+folder: the same command goes on.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def measure(parts: Parts, program: ProgramFile, folder: Path, arguments: argpars
             path = Path(scratch) / f"{kind}-{features}"
             done = distill(
                 runs, [train], path, run="teacher", kind=kind, features=features,
-                pruned=not arguments.keep_noise, weighted=not arguments.unweighted,
+                pruned=not arguments.keep_noise, weighted=not arguments.unweighted, named=not arguments.no_names,
             )  # fmt: skip
             with Labeler(taxonomy, program=path) as labeler:
                 rate_of(labeler, test, out, path.name)
@@ -217,6 +217,7 @@ def main() -> None:
     parser.add_argument("--student", action="append", help="KIND:FEATURES, repeatable; auto:tfidf and so on")
     parser.add_argument("--keep-noise", action="store_true", help="prune nothing")
     parser.add_argument("--unweighted", action="store_true", help="let all documents count alike")
+    parser.add_argument("--no-names", action="store_true", help="let labels' names count for nothing")
     parser.add_argument(
         "--spoil", type=float, action="append", help="only show what pruning is worth with this share of wrong labels"
     )

@@ -17,7 +17,7 @@ from labelmill.errors import InputError
 from labelmill.retrievers.students import StudentFolder, write_student
 from labelmill.retrievers.students.features import Features, TfIdf
 from labelmill.retrievers.students.linear import LinearModel
-from labelmill.retrievers.students.trees import TreeModel
+from labelmill.retrievers.students.trees import NamedTrees, TreeModel
 from toy_embedder import HashedGrams
 
 TEXTS = [
@@ -29,12 +29,16 @@ TEXTS = [
 LABELS = ("bread", "boats", "gone")
 
 
-def make(tmp_path, *, tfidf=True, embedder=None, trees=False):
+def make(tmp_path, *, tfidf=True, embedder=None, trees=False, named=False):
     """Write a student of three labels, which are what its weights say."""
+    tmp_path.mkdir(exist_ok=True)
     features = Features(TfIdf.learn(TEXTS) if tfidf else None, embedder)
     rows = features.rows(TEXTS)
     if trees:
         model = TreeModel.train(sparse.vstack([rows] * 10).tocsr(), [np.array([n % 2]) for n in range(40)], 3)
+        if named:
+            called = features.rows([("bread",), ("boat",), ("cheese",)])
+            model = NamedTrees(model, LinearModel((0.5 * called.T).tocsr(), np.zeros(3, np.float32)))
     else:
         weights = np.random.default_rng(0).normal(size=(rows.shape[1], 3)).astype(np.float32)
         model = LinearModel(sparse.csr_array(weights), np.array([0.1, 0.2, 0.3], np.float32))
@@ -61,13 +65,14 @@ def taxonomy():
     return Taxonomy.from_names(["violins", "boats", "bread"])
 
 
-@pytest.mark.parametrize("kind", ["words", "vectors", "both", "trees"])
+@pytest.mark.parametrize("kind", ["words", "vectors", "both", "trees", "named trees"])
 def test_a_student_says_the_same_once_it_is_written_and_read(kind, tmp_path, taxonomy):
     """Of the labels that the taxonomy has, best first; with a key that says what it is."""
-    if kind == "trees":
+    trees = kind.endswith("trees")
+    if trees:
         pytest.importorskip("omikuji")
     embedder = HashedGrams() if kind in {"vectors", "both"} else None
-    path, key = make(tmp_path, tfidf=kind != "vectors", embedder=embedder, trees=kind == "trees")
+    path, key = make(tmp_path, tfidf=kind != "vectors", embedder=embedder, trees=trees, named=kind.startswith("named"))
     folder = StudentFolder.read(path)
     assert folder.key == key
     hits = folder.open(taxonomy, embedder).retrieve(TEXTS, 5)
@@ -80,19 +85,34 @@ def test_a_student_says_the_same_once_it_is_written_and_read(kind, tmp_path, tax
         np.testing.assert_array_equal(one.scores, other.scores)
 
 
-@pytest.mark.parametrize("kind", ["words", "both", "trees"])
+@pytest.mark.parametrize("kind", ["words", "both", "trees", "named trees"])
 def test_a_document_gets_the_same_alone_and_among_others(kind, tmp_path, taxonomy):
     """To the last bit: a run that is taken up again has other batches."""
-    if kind == "trees":
+    if kind.endswith("trees"):
         pytest.importorskip("omikuji")
     embedder = HashedGrams() if kind == "both" else None
-    path, _ = make(tmp_path, embedder=embedder, trees=kind == "trees")
+    path, _ = make(tmp_path, embedder=embedder, trees=kind.endswith("trees"), named=kind.startswith("named"))
     student = StudentFolder.read(path).open(taxonomy, embedder)
     together = student.retrieve(TEXTS, 2)
     for text, hits in zip(TEXTS, together, strict=True):
         (alone,) = student.retrieve([text], 2)
         np.testing.assert_array_equal(alone.labels, hits.labels)
         np.testing.assert_array_equal(alone.scores, hits.scores)
+
+
+def test_trees_and_names_are_added(tmp_path):
+    """A label that no tree knows is found by its name; what trees say counts as before beside it."""
+    pytest.importorskip("omikuji")
+    text = [("Sail the boat for cheese.",)]
+    found = {}
+    for named in (False, True):
+        path, _ = make(tmp_path / str(named), trees=True, named=named)
+        (hits,) = StudentFolder.read(path).open(Taxonomy.from_names(LABELS), None).retrieve(text, 3)
+        found[named] = dict(zip(hits.labels.tolist(), hits.scores.tolist(), strict=True))
+    assert 2 not in found[False]
+    rows = Features(TfIdf.learn(TEXTS), None).rows([*text, ("boat",)]).toarray()
+    alike = rows[0] @ rows[1]
+    assert found[True][1] == pytest.approx((found[False][1] + 0.5 * alike) / 1.5, abs=1e-5)
 
 
 def test_omikuji_says_nothing_on_the_outputs(tmp_path, taxonomy, capfd):

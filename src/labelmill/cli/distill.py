@@ -41,7 +41,8 @@ def distill(
     out: Annotated[Path, typer.Option("--out", "-o", help="The student's folder to write.")],
     run: options.Run = None,
     kind: Annotated[
-        KindChoice, typer.Option(help="auto: linear up to 5,000 labels, omikuji beyond.")
+        KindChoice,
+        typer.Option(help="auto: linear up to 10^8 pairs of a document and a label with lessons, omikuji beyond."),
     ] = KindChoice.auto,
     features: Annotated[
         FeaturesChoice, typer.Option(help="What it looks at: words (the fastest), an embedder's vectors, or both.")
@@ -66,6 +67,9 @@ def distill(
     unweighted: Annotated[
         bool, typer.Option("--unweighted", help="Let all documents count alike, however unsure the teacher is.")
     ] = False,
+    no_names: Annotated[
+        bool, typer.Option("--no-names", help="Learn from documents alone, not from what labels are called.")
+    ] = False,
     id_field: options.IdField = "id",
     text_field: options.TextField = "text",
     labels_field: options.LabelsField = "labels",
@@ -85,7 +89,7 @@ def distill(
     known = GoldCorpus.read(gold, id_field=id_field, text_field=text_field, labels_field=labels_field) if gold else None
     if features is not FeaturesChoice.tfidf:
         fetch_models([embedder], shown)
-    try:
+    with shown.until_interrupted("nothing is written. Run the same command again."):
         done = train(
             runs,
             Corpus(corpus, id_field=id_field, text_field=text_field, labels_field=labels_field),
@@ -99,10 +103,9 @@ def distill(
             top_k=top_k,
             pruned=not keep_noise,
             weighted=not unweighted,
+            named=not no_names,
             on_progress=shown.show,
         )
-    finally:
-        shown.end()
     if as_json:
         put_json(done.as_dict())
     else:
@@ -115,6 +118,11 @@ def _put(done: Distilled) -> None:
         f"Learned {figures['labels']:,} labels from {done.documents:,} documents of run {done.run}: "
         f"{figures['kind']}, {figures['features']}"
     )
+    if figures.get("names"):
+        spoken = figures["labels_with_lessons"]
+        put(
+            f"  labels' names count {figures['names']:g}; {figures['labels'] - spoken:,} labels have no lesson but that"
+        )
     if "pruned_yes" in figures:
         put(f"  left out as confidently wrong: {figures['pruned_yes']:,} labels given, {figures['pruned_no']:,} not")
     put(f"  F1 with its teacher on documents that it had not seen: {figures['agreement']:.3f}")

@@ -66,7 +66,7 @@ def fit_linear(
         share = choose_share(lessons, places, scores)
         fit = drawn_towards(fit, of_names, alike, share)
         del of_names
-    figures: dict[str, Any] = {"labels": len(labels), "strength": strength, "names": share}
+    figures: dict[str, Any] = {"labels_with_lessons": len(labels), "strength": strength, "names": share}
     if pruned:
         told("fitting without what is confidently wrong")
         clean = prune(targets, fit.left_out)
@@ -82,7 +82,7 @@ def fit_linear(
         said = _left_out(everything, fit.left_out, rows, names, labels, share)
         kept, base = _with_names(kept, base, names, labels, share)
         labels = np.arange(names.shape[1], dtype=np.int32)
-    figures["weights"] = kept.nnz
+    figures |= {"labels": len(labels), "weights": kept.nnz}
     found = []
     for scores_of_one in said:
         best = best_labels(np.round(scores_of_one, 6), CANDIDATES)

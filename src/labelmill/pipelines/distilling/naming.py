@@ -7,7 +7,7 @@ has not seen; it may be nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -54,6 +54,10 @@ def likeness(rows: Any, names: Any) -> Iterator[NDArray[np.float32]]:
             yield dense
 
 
+def _discounted(worth: Sequence[float]) -> float:
+    return float(sum(value / np.log2(place + 2) for place, value in enumerate(worth[:_FIRST])))
+
+
 def asked(count: int) -> NDArray[np.intp]:
     """Draw lessons for `choose_share`, evenly: places among so many."""
     return np.unique(np.linspace(0, count - 1, _ASKED).astype(np.intp))
@@ -62,7 +66,7 @@ def asked(count: int) -> NDArray[np.intp]:
 def choose_share(
     lessons: Lessons, places: NDArray[np.intp], scores: Callable[[float], Iterable[NDArray[np.float32]]]
 ) -> float:
-    """Choose the share of names by the R-precision at 5 that the teacher expects of the ranking.
+    """Choose the share of names by nDCG@5 of the rankings, where a label is worth what the teacher gave it.
 
     Args:
         lessons: With what the teacher said.
@@ -75,10 +79,11 @@ def choose_share(
         found = 0.0
         for place, said in zip(places.tolist(), scores(share), strict=True):
             here = slice(int(starts[place]), int(starts[place + 1]))
-            target, own = lessons.target[here], lessons.label[here]
-            most = np.sort(target)[::-1][:_FIRST].sum()
-            first = np.isin(own, best_labels(np.round(said, 6), _FIRST))
-            found += float(target[first].sum() / most) if most > 0 else 0.0
+            target = dict(zip(lessons.label[here].tolist(), lessons.target[here].tolist(), strict=True))
+            best = _discounted(sorted(target.values(), reverse=True))
+            ranked = best_labels(np.round(said, 6), _FIRST).tolist()
+            found += _discounted([target.get(label, 0.0) for label in ranked]) / best if best > 0 else 0.0
         return found
 
-    return max(SHARES, key=worth)
+    # Where lessons do not tell, names are heard a little: of labels without lessons nothing else is known.
+    return max(SHARES, key=lambda share: (round(worth(share), 6), share > 0, -share))

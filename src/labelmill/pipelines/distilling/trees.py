@@ -58,13 +58,14 @@ def fit_trees(
     trees = train(np.arange(len(lessons)))
     model: TreeModel | NamedTrees = trees
     apart: TreeModel | NamedTrees = judged
-    figures: dict[str, Any] = {"labels": len(labels), "copies": _COPIES, "names": share}
+    figures: dict[str, Any] = {"labels_with_lessons": len(labels), "copies": _COPIES, "names": share}
     if share:
         # The trees' labels first, in their own order; then those that are known by name alone.
         rest = np.setdiff1d(np.arange(names.shape[1], dtype=np.int32), labels)
         labels = np.concatenate([labels, rest])
         called = LinearModel((share * names[:, labels]).tocsr(), np.zeros(len(labels), dtype=np.float32))
         model, apart = NamedTrees(trees, called), NamedTrees(judged, called)
+    figures["labels"] = len(labels)
     found = [(labels[best].astype(np.intp), scores) for best, scores in apart.find(rows[unseen], CANDIDATES)]
     return Fitted(model, features, labels, unseen, found, figures)
 
