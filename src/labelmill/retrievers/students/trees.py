@@ -1,6 +1,6 @@
 """What a student knows of more labels and lessons than a linear one can hold: trees of linear classifiers, by Omikuji.
 
-A tree of Parabel or Bonsai has labels as its leaves; a beam search asks some hundred of its classifiers, however many labels there are
+A tree has labels as its leaves; a beam search asks some hundred of its classifiers, however many labels there are
 (Prabhu et al. 2018, Parabel; Khandagale et al. 2020, Bonsai). Omikuji reads and writes its own CBOR.
 """
 
