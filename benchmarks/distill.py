@@ -1,11 +1,11 @@
 """What a student keeps of its teacher, and how much faster it is: distilled from a tuned program's own labels.
 
 Run it with ``python benchmarks/distill.py [debtags|gnd_tibcore]... [--train N] [--test N]
-[--student KIND:FEATURES]... [--keep-noise] [--unweighted] [--no-names] [--spoil SHARE]... [--teach] [--as-is]
-[--keep FOLDER] [--json]``. It needs the development data (LABELMILL_DATA, or ../shared/data). The teacher is tuned on
-gold as ``benchmarks/tuned.py`` has it, without a language model; it then labels training documents, whose gold nobody
-sees, and the student learns from these labels alone. What took long (the program, the teacher's labels) is kept in a
-folder: the same command goes on.
+[--student KIND:FEATURES]... [--keep-noise] [--unweighted] [--no-names] [--cascade PROMISE] [--spoil SHARE]...
+[--teach] [--as-is] [--keep FOLDER] [--json]``. It needs the development data (LABELMILL_DATA, or ../shared/data). The
+teacher is tuned on gold as ``benchmarks/tuned.py`` has it, without a language model; it then labels training documents,
+whose gold nobody sees, and the student learns from these labels alone. What took long (the program, the teacher's
+labels) is kept in a folder: the same command goes on.
 """
 
 from __future__ import annotations
@@ -36,9 +36,13 @@ from labelmill.pipelines.progress import RunProgress
 from labelmill.pipelines.tuning import TuneProgress, tune
 from labelmill.retrievers.students.features import TfIdf
 from labelmill.retrievers.students.linear import LinearModel
+from labelmill.store import Store
 
 RATED = {"teacher": 64, "tfidf": 5000, "embedding": 300, "both": 300}
 """Documents that a rate is measured on: half a minute of each, one after the other, on the same machine."""
+
+CASCADED = 200
+"""Documents of a cascade, of which the teacher does some."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,43 @@ def measure(parts: Parts, program: ProgramFile, folder: Path, arguments: argpars
                 "agreement": done.figures["agreement"],
                 "figures": dict(done.figures),
             }
+            if arguments.cascade:
+                with Labeler(
+                    taxonomy, program=program, embedders=program.spec.embedders, student=path, cascade=arguments.cascade
+                ) as labeler:
+                    rows[f"{kind}, {features}"]["cascade"] = cascaded(labeler, test, out, runs)
     return {"documents": count(test), "taught": done.documents, "labels": len(taxonomy), "rows": rows}
+
+
+def cascaded(labeler: Labeler, test: Path, out: Path, runs: Path) -> dict[str, float]:
+    """Label some test documents by student and teacher; compare the student's final sets with the teacher's own."""
+    done = labeler.label_corpus([test], out, run="cascade", limit=CASCADED)
+    with Store(out) as store, Store(runs) as taught:
+        ours, theirs = final_sets(store, "cascade"), final_sets(taught, "teacher-test")
+        marked = "SELECT document, stages = ['student'] FROM documents WHERE run = 'cascade'"
+        alone = dict(store.connection.execute(marked).fetchall())
+    agreed: dict[bool, list[float]] = {True: [], False: []}
+    for document, by_student in alone.items():
+        one, other = ours.get(document, set()), theirs.get(document, set())
+        agreed[by_student].append(2 * len(one & other) / (len(one) + len(other)) if one or other else 1.0)
+    means = {which: float(np.mean(values)) if values else np.nan for which, values in agreed.items()}
+    spec = labeler.program.spec.cascade
+    return {
+        "documents": len(alone),
+        "by_student": done.by_student,
+        "expected_on": round(spec.expected, 3) if spec else np.nan,
+        "f1_with_teacher_by_student": round(means[True], 3),
+        "f1_with_teacher_of_the_rest": round(means[False], 3),
+        "documents_per_second": round(done.rate, 1),
+    }
+
+
+def final_sets(store: Store, run: str) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    query = "SELECT document, label FROM predictions WHERE run = ? AND selected"
+    for document, label in store.connection.execute(query, [run]).fetchall():
+        found.setdefault(document, set()).add(label)
+    return found
 
 
 def spoil(parts: Parts, share: float, documents: int = 2000) -> dict[str, float]:
@@ -207,6 +247,8 @@ def show(name: str, result: dict[str, Any]) -> None:
                 f"{found['times_as_fast']:.0f} times as fast; 10^6 documents in {found['hours_for_a_million']:.2f} h; "
                 f"distilled in {found['distilled_seconds']:.0f} s; F1 with the teacher {found['agreement']:.3f}"
             )
+        if "cascade" in found:
+            print(f"  {'':<18} cascade: {found['cascade']}")
 
 
 def main() -> None:
@@ -218,6 +260,9 @@ def main() -> None:
     parser.add_argument("--keep-noise", action="store_true", help="prune nothing")
     parser.add_argument("--unweighted", action="store_true", help="let all documents count alike")
     parser.add_argument("--no-names", action="store_true", help="let labels' names count for nothing")
+    parser.add_argument(
+        "--cascade", metavar="PROMISE", help='also put the student before the teacher: "agreement>=0.85"'
+    )
     parser.add_argument(
         "--spoil", type=float, action="append", help="only show what pruning is worth with this share of wrong labels"
     )
