@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -58,18 +59,41 @@ class LinearModel:
     def find(self, rows: Any, k: int) -> list[Found]:
         """Find the best labels of each row of features; a row's do not depend on the others."""
         found = []
-        for scores in self.scores(rows):
+        for labels, scores in self.scores(rows, k):
             best = best_labels(np.round(scores, _DIGITS), k)
-            found.append((best, squash(scores[best])))
+            found.append((labels[best], squash(scores[best])))
         return found
 
-    def scores(self, rows: Any) -> Iterator[NDArray[np.float32]]:
-        """Score all labels for each row of features, as least squares have it: shape (L,) each."""
+    def scores(self, rows: Any, k: int) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+        """Score labels for each row of features, as least squares have it: those among which the best k are.
+
+        These are the labels that some feature speaks for or against, and of the others the k that get most without any:
+        of a million labels, some thousand. Labels ascend.
+        """
         product = rows @ self._weights
+        product.sort_indices()
         for start, end in pairwise(product.indptr.tolist()):
-            scores = self._base.copy()
-            scores[product.indices[start:end]] += product.data[start:end]
-            yield scores
+            spoken = product.indices[start:end].astype(np.intp)
+            scores = self._base[spoken] + product.data[start:end]
+            silent = np.sort(self._first_without(spoken, k))
+            place = np.searchsorted(spoken, silent)
+            yield np.insert(spoken, place, silent), np.insert(scores, place, self._base[silent])
+
+    def _first_without(self, spoken: NDArray[np.intp], k: int) -> NDArray[np.intp]:
+        """Find the k labels that get most without any feature, but for those, ascending, that features speak of."""
+        looked_at = k
+        while True:
+            first = self._by_base[:looked_at]
+            place = np.minimum(np.searchsorted(spoken, first), max(len(spoken) - 1, 0))
+            silent = first[spoken[place] != first] if len(spoken) else first
+            if len(silent) >= k or looked_at >= len(self._by_base):
+                return silent[:k]
+            looked_at *= 4
+
+    @cached_property
+    def _by_base(self) -> NDArray[np.intp]:
+        rounded = np.round(self._base, _DIGITS)
+        return np.lexsort((np.arange(len(rounded)), -rounded))
 
 
 def squash(scores: NDArray[np.float32]) -> NDArray[np.float64]:

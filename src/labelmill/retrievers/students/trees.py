@@ -127,12 +127,12 @@ class NamedTrees:
     def find(self, rows: Any, k: int) -> list[Found]:
         """Find the best labels of each row of features, by the sum of both."""
         found = []
-        for (likely, worth), scores in zip(
-            self.trees.find(rows, max(k, BESIDE_NAMES)), self.names.scores(rows), strict=True
-        ):
-            scores[likely] += worth.astype(np.float32)
-            best = best_labels(np.round(scores, _DIGITS), k)
-            found.append((best, np.clip(np.round(scores[best].astype(np.float64), _DIGITS) / _MOST, 0, 1)))
+        by_trees = self.trees.find(rows, max(k, BESIDE_NAMES))
+        for (likely, worth), (alike, shares) in zip(by_trees, self.names.scores(rows, k), strict=True):
+            labels, place = np.unique(np.concatenate([likely, alike]), return_inverse=True)
+            scores = np.bincount(place, np.concatenate([worth, shares])).round(_DIGITS)
+            best = best_labels(scores.astype(np.float32), k)
+            found.append((labels[best], np.clip(scores[best] / _MOST, 0, 1)))
         return found
 
 
