@@ -156,6 +156,48 @@ def test_what_cannot_be_combined_is_an_error_in_one_line(cli, runs, votes):
     assert (again.code, "made of votes" in again.err) == (1, True)
 
 
+def test_a_voter_is_taken_out(cli, votes, tmp_path):
+    """With its votes; one that is not there, or a file that is not there, is an error that changes nothing."""
+    told = cli("votes", "remove", votes, "--voter", "aliases", "--voter", "nobody")
+    assert (told.code, "has no voter 'nobody'" in told.err) == (1, True)
+    done = cli("votes", "remove", votes, "--voter", "aliases", "--json")
+    assert done.code == 0
+    assert json.loads(done.out)["removed"]["aliases"] > 0
+    left = json.loads(cli("votes", "summary", votes, "--json").out)["voters"]
+    assert "aliases" not in {each["voter"] for each in left}
+    assert cli("votes", "remove", tmp_path / "none.duckdb", "--voter", "x").code == 1
+    assert not (tmp_path / "none.duckdb").exists()
+
+
+def test_a_command_that_fails_leaves_the_voters_as_they_were(cli, votes, recipes, tags, tmp_path):
+    """Of an empty file, one without documents, one of other labels, one of another taxonomy, one run of two."""
+
+    def voters():
+        return json.loads(cli("votes", "summary", votes, "--json").out)["voters"]
+
+    assert cli("votes", "import", recipes, "-t", tags, "--voter", "ann", "-o", votes).code == 0
+    before = voters()
+    empty, odd, strange = tmp_path / "empty.jsonl", tmp_path / "odd.jsonl", tmp_path / "strange.jsonl"
+    empty.write_text("")
+    odd.write_text('{"no": "document"}\n')
+    write_jsonl(strange, [{"id": "a", "text": "x", "labels": ["nowhere"]}])
+    other = tmp_path / "other.csv"
+    other.write_text("id,name\nred,red\nblue,blue\n")
+    for command, message in (
+        (("import", empty, "-t", tags, "--voter", "ann"), "empty.jsonl"),
+        (("import", odd, "-t", tags, "--voter", "ann"), "odd.jsonl"),
+        (("import", strange, "-t", tags, "--voter", "ann"), "no vote is on a label of the taxonomy"),
+        (("import", strange, "-t", tags, "--voter", "new"), "no vote is on a label of the taxonomy"),
+        (("apply", empty, "-t", tags, "--aliases"), "empty.jsonl"),
+        (("apply", odd, "-t", tags, "--aliases"), "odd.jsonl"),
+        (("apply", recipes, "-t", other, "--aliases"), "votes on another taxonomy"),
+        (("import", strange.with_name("none.duckdb")), "no such file"),
+    ):
+        told = cli("votes", *command, "-o", votes)
+        assert (told.code, message in told.err) == (1, True), told.err
+        assert voters() == before
+
+
 def test_a_function_that_fails_ends_with_code_3(cli, docs, tags, tmp_path):
     """Its name, what happened and on how many documents, on standard error."""
     module = tmp_path / "lf.py"

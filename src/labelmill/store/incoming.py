@@ -11,7 +11,7 @@ import numpy as np
 
 from labelmill.errors import InputError
 from labelmill.store.database import Store
-from labelmill.store.votes import VoteWriter
+from labelmill.store.vote_writer import VoteWriter
 
 _FIELDS = ("document", "label", "voter", "vote", "confidence", "rank")
 _AS_TEXT = ", ".join(f"{name}: 'VARCHAR'" for name in _FIELDS)
@@ -105,8 +105,8 @@ class Incoming:
         query = "SELECT DISTINCT voter FROM incoming WHERE label IN (SELECT label FROM ids) ORDER BY voter"
         return [row[0] for row in self._connection.execute(query).fetchall()]
 
-    def copy(self, writer: VoteWriter, voters: Sequence[str], *, own_documents: bool) -> dict[str, int]:
-        """Write the votes of some voters, and the documents of the table, or theirs alone; count them by voter."""
+    def copy(self, writer: VoteWriter, voters: Sequence[str], *, own_documents: bool) -> None:
+        """Write the votes of some voters, and the documents of the table, or theirs alone."""
         mine = "voter IN (SELECT unnest($voters::VARCHAR[]))"
         given: dict[str, Any] = {"voters": list(voters)}
         writer.copy(
@@ -116,9 +116,8 @@ class Incoming:
             "SELECT DISTINCT ON (voter, document, id) * FROM incoming JOIN ids USING (label) "
             f"WHERE {mine} ORDER BY line)",
             given,
+            voters[0],
         )
-        query = f"SELECT voter, count(*) FROM votes WHERE {mine} GROUP BY voter"  # noqa: S608
-        return dict(self._connection.execute(query, given).fetchall())
 
     def _check(self, path: Path) -> None:
         wrong = {

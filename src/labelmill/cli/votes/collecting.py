@@ -99,7 +99,9 @@ def apply(
         done = apply_votes(corpus, out, labels, electorate, limit_seconds=seconds, jobs=jobs, on_progress=told)
     except KeyboardInterrupt:
         shown.end()
-        say("Interrupted: these voters are incomplete. Run the same command again; what a model answered is kept.")
+        say(
+            f"Interrupted: no votes in {out} were changed. The same command begins anew; what a model answered is kept."
+        )
         raise typer.Exit(130) from None
     finally:
         shown.end()
@@ -147,15 +149,13 @@ def import_(
     Example: labelmill votes import runs.duckdb --run plain --out votes.duckdb
     """
     from labelmill.pipelines.exchange import import_opinions
-    from labelmill.pipelines.voting.importing import import_labels, import_run, import_votes, is_table_of_votes
+    from labelmill.pipelines.voting.importing import import_labels, import_runs, import_votes, is_table_of_votes
     from labelmill.taxonomy import Taxonomy
 
     if format_ is None and (predictions or question):
         raise InputError("--predictions and --question are for other tools' files", remedy="Give --format as well.")
     if source.suffix.lower() == ".duckdb":
-        names: list[str | None] = [*run] if run else [None]
-        for name in names:
-            _report_imported(out, import_run(source, out, name, depth=depth), as_json=as_json)
+        _report_imported(out, import_runs(source, out, run or (), depth=depth), as_json=as_json)
         return
     if run:
         raise InputError("--run is for DuckDB files", path=source, remedy="Name one, or leave --run out.")

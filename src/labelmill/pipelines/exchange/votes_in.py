@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from uuid import uuid4
@@ -14,7 +15,8 @@ from labelmill.pipelines.exchange.reading import Source, open_source
 from labelmill.pipelines.exchange.resolving import Resolver
 from labelmill.pipelines.voting.importing import Imported
 from labelmill.store import Store
-from labelmill.store.votes import MOST_FAILURES, VoterRow, VoteWriter
+from labelmill.store.vote_writer import MOST_FAILURES, VoteWriter
+from labelmill.store.votes import VoterRow
 from labelmill.taxonomy import Taxonomy
 
 _BATCH = 2_000
@@ -54,17 +56,16 @@ def import_opinions(
     if not survey.votes and (resolver.outside or not survey.voters):
         raise _nothing(source, survey, resolver)
     found = Imported(unreadable=survey.unreadable, outside=Counter(resolver.outside), examples=dict(resolver.examples))
-    with Store(out, write=True) as store:
-        writers = _writers(store, source, survey, taxonomy)
+    with ExitStack() as stack:
+        store = stack.enter_context(Store(out, write=True))
+        writer = stack.enter_context(_writer(store, source, survey, taxonomy))
         documents = (item for item in source.documents() if isinstance(item, Judged))
         while batch := list(islice(documents, _BATCH)):
-            _write(writers, batch, survey, resolver, taxonomy, found)
+            _write(writer, batch, survey, resolver, taxonomy, found)
             on_progress(found.documents)
         failures = [(survey.voters[0], "", "outside-taxonomy", why) for why in found.examples.values()]
-        for place, writer in enumerate(writers):
-            if not place and failures:
-                writer.fail(failures[:MOST_FAILURES])
-            writer.finish()
+        writer.fail(failures[:MOST_FAILURES])
+        writer.finish()
     return found
 
 
@@ -113,12 +114,11 @@ class _Survey:
         return iter(heard.values())
 
 
-def _writers(store: Store, source: Source, survey: _Survey, taxonomy: Taxonomy) -> list[VoteWriter]:
-    """Make a writer for all voters where all were shown all, else one for each."""
+def _writer(store: Store, source: Source, survey: _Survey, taxonomy: Taxonomy) -> VoteWriter:
+    """Make the writer of all voters, who were shown all documents, or each its own."""
     silence = source.electors.silence if source.electors else {}
     rows = [VoterRow(who, "imported", str(source.path), silence=silence.get(who, True)) for who in survey.voters]
-    groups = [rows] if _together(source, survey) else [[row] for row in rows]
-    return [VoteWriter(store, group, taxonomy, uuid4().hex) for group in groups]
+    return VoteWriter(store, rows, taxonomy, uuid4().hex, apart=not _together(source, survey))
 
 
 def _together(source: Source, survey: _Survey) -> bool:
@@ -129,7 +129,7 @@ def _together(source: Source, survey: _Survey) -> bool:
 
 
 def _write(
-    writers: Sequence[VoteWriter],
+    writer: VoteWriter,
     batch: Sequence[Judged],
     survey: _Survey,
     resolver: Resolver,
@@ -145,12 +145,11 @@ def _write(
             votes.setdefault(opinion.who, []).extend(rows)
             found.votes[opinion.who] += len(rows)
     found.documents += len(batch)
-    if len(writers) < len(survey.voters):
-        writers[0].write([document.document for document in batch], [row for rows in votes.values() for row in rows])
+    if not writer.apart:
+        writer.write([document.document for document in batch], [row for rows in votes.values() for row in rows])
         return
-    for who, writer in zip(survey.voters, writers, strict=True):
-        if who in shown:
-            writer.write(shown[who], votes[who])
+    for who, documents in shown.items():
+        writer.write(documents, votes[who], who)
 
 
 def _rows(

@@ -26,7 +26,8 @@ from labelmill.retrievers.base import Embedder
 from labelmill.retrievers.neighbours import Neighbours
 from labelmill.store import Store
 from labelmill.store.answers import KeptAnswers
-from labelmill.store.votes import MOST_FAILURES, VoterRow, VoteWriter
+from labelmill.store.vote_writer import MOST_FAILURES, VoteWriter
+from labelmill.store.votes import VoterRow
 from labelmill.taxonomy import Taxonomy
 
 LIMIT_SECONDS = 5.0
@@ -126,7 +127,7 @@ def apply_votes(
     jobs: int = 2,
     on_progress: Callable[[VotingProgress], None] = lambda _: None,
 ) -> VotingProgress:
-    """Have voters vote on the documents of a corpus; what they said before is replaced.
+    """Have voters vote on the documents of a corpus; what they said before is replaced once all have voted.
 
     A function that raises, or takes too long, or names a label that is not there, has a failure for that document, and
     everything else goes on. One that hangs or crashes three times is given up. A model's answers to questions are kept
@@ -168,8 +169,7 @@ def apply_votes(
             stack.callback(kept.close)
             programs = [Questioning(form) for form in asked]
             interviewer = stack.enter_context(Interviewer(programs, electorate.prompting, kept, progress.add))
-        # Now that all can vote: what they said before is dropped.
-        writer = VoteWriter(store, voters, taxonomy, uuid4().hex)
+        writer = stack.enter_context(VoteWriter(store, voters, taxonomy, uuid4().hex))
         workers = [Worker(sources, limit_seconds, strikes) for _ in range(jobs if names else 0)]
         for worker in workers:
             stack.callback(worker.close)
@@ -187,6 +187,12 @@ def apply_votes(
             progress.votes.update(row[0] for row in rows)
             progress.documents += len(documents)
             on_progress(progress)
+        if not progress.documents:
+            raise InputError(
+                f"none of its {progress.unreadable:,} rows is a document, and nobody's votes are replaced",
+                path=corpus.paths[0],
+                remedy="Check the file, --id-field and --text-field.",
+            )
         progress.given_up = sorted(name for name, count in strikes.items() if count >= STRIKES)
         writer.finish(progress.given_up)
     return progress

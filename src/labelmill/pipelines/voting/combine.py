@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ class CombinedRun:
         labels: Pairs of a document and a label that are stored.
         selected: Those of them that are in a final set.
         seconds: Of reading, combining and writing.
+        replaced: Whether another combination of this name was replaced.
     """
 
     run: str
@@ -47,6 +49,7 @@ class CombinedRun:
     labels: int
     selected: int
     seconds: dict[str, float]
+    replaced: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Give plain values for JSON."""
@@ -63,8 +66,11 @@ class CombinedRun:
             "selected": self.selected,
             "tried": [{"method": name, "brier": round(score, 6)} for name, score in found.tried],
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
-            "notes": list(self.election.notes),
+            "notes": [*self.election.notes, *self._notes()],
         }
+
+    def _notes(self) -> list[str]:
+        return [f"another combination called {self.run!r} was replaced"] if self.replaced else []
 
 
 def combine_votes(
@@ -77,6 +83,7 @@ def combine_votes(
     threshold: float | None = None,
     top_k: int | None = None,
     run: str | None = None,
+    replace: bool = False,
     seed: int = 0,
     on_progress: Callable[[str], None] = lambda _: None,
 ) -> CombinedRun:
@@ -91,32 +98,35 @@ def combine_votes(
         threshold: Least score of a label of the final set; 0.5 by default, none where labels exclude each other.
         top_k: Labels of a final set at most; one where labels exclude each other.
         run: Its name; by default made of the method and all that went in.
+        replace: Whether another combination of this name may be replaced; the same one made again always is.
         seed: Of the parts of gold that are left out in turn.
         on_progress: Told what is being done.
 
     Raises:
-        InputError: There are no votes, or the gold does not fit them.
-        StoreError: The file cannot be used, or has another run of this name.
+        InputError: There are no votes, the threshold is none, the gold does not fit them, or another run has this name.
+        StoreError: The file cannot be used.
     """
+    least, most = _limits(method, threshold, top_k, exclusive=exclusive)
     seconds, began = {}, time.monotonic()
     on_progress("reading votes")
     election = hold_election(path, voters=voters, gold=gold)
+    asked = {"voters": [each.voter for each in election.voters], "exclusive": exclusive}
+    given = {"method": method, "seed": seed, "gold": gold.source if gold else None, "run": asked}
+    key = content_key("combine", given, least, most, election.taxonomy.key)
+    name = run or f"votes-{method}-{key[:8]}"
+    with Store(path) as store:  # before anything slow
+        replaced = _replaced(store, name, key, replace=replace)
     seconds["reading"] = time.monotonic() - began
     on_progress(f"combining {len(election.votes):,} votes")
     began = time.monotonic()
     found = combine(election.votes, election.known, method=method, exclusive=exclusive, seed=seed)
     seconds["combining"] = time.monotonic() - began
     began = time.monotonic()
-    least = threshold if threshold is not None or exclusive or not _halves(found) else _LIKELY
-    most = 1 if exclusive else top_k or (KEPT if _halves(found) else _RANKED)
     labels = _lay_out(election, found, least, most)
-    program = _program(election, found, exclusive=exclusive, threshold=least, top_k=most)
-    asked = {"method": method, "seed": seed, "gold": gold.source if gold else None, "run": program["combine"]["asked"]}
-    key = content_key("combine", asked, least, most, election.taxonomy.key)
-    name = run or f"votes-{method}-{key[:8]}"
-    _write(path, name, key, program, election, labels, on_progress)
+    program = _program(election, found, asked, threshold=least, top_k=most)
+    _write(path, name, key, program, election, labels, replace, on_progress)
     seconds["writing"] = time.monotonic() - began
-    return CombinedRun(name, election, found, len(labels.score), int(labels.selected.sum()), seconds)
+    return CombinedRun(name, election, found, len(labels.score), int(labels.selected.sum()), seconds, replaced)
 
 
 def describe_voters(election: Election, found: Combination) -> list[dict[str, Any]]:
@@ -135,9 +145,34 @@ def describe_voters(election: Election, found: Combination) -> list[dict[str, An
     ]
 
 
-def _halves(found: Combination) -> bool:
-    """Tell whether scores are such that one above a half says more likely than not."""
-    return found.method != "ranks"
+def _limits(method: str, threshold: float | None, top_k: int | None, *, exclusive: bool) -> tuple[float | None, int]:
+    """Say from which score on, and how many labels at most, are in final sets."""
+    if threshold is not None and not (0 <= threshold < math.inf if method == "ranks" else 0 <= threshold <= 1):
+        raise InputError(f"no score passes a threshold of {threshold:g}", remedy="Give --threshold a number in 0..1.")
+    if exclusive and top_k not in {None, 1}:
+        raise InputError(
+            f"a document that has exactly one label has no {top_k}", remedy="Leave --top-k out, or --exclusive."
+        )
+    if exclusive:
+        return threshold, 1
+    halves = method != "ranks"  # where a score above a half says more likely than not
+    return (threshold if threshold is not None or not halves else _LIKELY), top_k or (KEPT if halves else _RANKED)
+
+
+def _replaced(store: Store, name: str, key: str, *, replace: bool) -> bool:
+    """Tell whether another combination has this name, which may be replaced."""
+    there = store.first("SELECT key FROM runs WHERE run = ?", [name])
+    if there is None:
+        return False
+    if "combine" not in read_program(store, name):
+        raise InputError(f"run {name!r} is not one of votes", remedy="Give another name with --run.")
+    if there[0] != key and not replace:
+        raise InputError(
+            f"run {name!r} is there already, combined in another way or of other voters",
+            path=store.path,
+            remedy="Give another name with --run, or --replace.",
+        )
+    return bool(there[0] != key)
 
 
 def _lay_out(election: Election, found: Combination, least: float | None, most: int) -> CombinedLabels:
@@ -154,11 +189,10 @@ def _lay_out(election: Election, found: Combination, least: float | None, most: 
 
 
 def _program(
-    election: Election, found: Combination, *, exclusive: bool, threshold: float | None, top_k: int
+    election: Election, found: Combination, asked: dict[str, Any], *, threshold: float | None, top_k: int
 ) -> dict[str, Any]:
     """Describe the run as others are: by what made it."""
     calibration = found.calibration.model_dump(mode="json") if found.calibration else None
-    asked = {"voters": [each.voter for each in election.voters], "exclusive": exclusive}
     made = {
         "method": found.method,
         "why": found.why,
@@ -185,13 +219,12 @@ def _write(
     program: dict[str, Any],
     election: Election,
     labels: CombinedLabels,
+    replace: bool,
     on_progress: Callable[[str], None],
 ) -> None:
     began = time.monotonic()
     with Store(path, write=True) as store:
-        there = read_program(store, name)
-        if there and "combine" not in there:
-            raise InputError(f"run {name!r} is not one of votes", remedy="Give another name with --run.")
+        _replaced(store, name, key, replace=replace)  # another process may have made it meanwhile
         with store.transaction():  # what was combined before under this name has had its day
             store.connection.execute("DELETE FROM runs WHERE run = ?", [name])
         writer = RunWriter(

@@ -18,7 +18,8 @@ from labelmill.store import Store
 from labelmill.store.incoming import Incoming
 from labelmill.store.reader import choose_run, read_taxonomy
 from labelmill.store.standings import read_program
-from labelmill.store.votes import MOST_FAILURES, VoterRow, VoteWriter, copy_run
+from labelmill.store.vote_writer import MOST_FAILURES, VoteWriter, copy_run
+from labelmill.store.votes import VoterRow
 from labelmill.taxonomy import Taxonomy
 
 DEPTH = 50
@@ -44,31 +45,44 @@ class Imported:
     examples: dict[str, str] = field(default_factory=dict)
 
 
-def import_run(source: str | Path, out: str | Path, run: str | None = None, *, depth: int = DEPTH) -> Imported:
-    """Make a run a voter: for its final sets, and against what it ranked and did not choose.
+def import_runs(source: str | Path, out: str | Path, runs: Sequence[str] = (), *, depth: int = DEPTH) -> Imported:
+    """Make runs voters: for their final sets, and against what they ranked and did not choose. All of them, or none.
 
     Args:
-        source: The DuckDB file of the run.
+        source: The DuckDB file of the runs.
         out: The DuckDB file of the votes; may be the same.
-        run: Its name; the newest by default.
-        depth: How far down its rankings its votes go.
+        runs: Their names; the newest by default.
+        depth: How far down their rankings their votes go.
 
     Raises:
-        StoreError: A file or the run is not there.
+        StoreError: A file or a run is not there, or they are of another taxonomy than the file's voters.
+        InputError: A run is made of votes, or they are of different taxonomies.
     """
     with Store(source) as store:
-        name = choose_run(store, run)
-        taxonomy, program = read_taxonomy(store, name), read_program(store, name)
-    if "combine" in program:
-        raise InputError(f"run {name!r} is made of votes, and would vote with itself", remedy="Name another run.")
-    same = Path(source).resolve() == Path(out).resolve()
-    with Store(out, write=True) as store:
-        writer = VoteWriter(store, [VoterRow(name, "run", str(source), silence=True)], taxonomy, uuid4().hex)
-        votes, documents = copy_run(
-            store, writer, name, None if same else Path(source), depth, probabilities=claims_probabilities(program)
-        )
+        names = list(dict.fromkeys(choose_run(store, run) for run in runs)) or [choose_run(store, None)]
+        taxonomies = [read_taxonomy(store, name) for name in names]
+        programs = [read_program(store, name) for name in names]
+    for name, program, taxonomy in zip(names, programs, taxonomies, strict=True):
+        if "combine" in program:
+            raise InputError(f"run {name!r} is made of votes, and would vote with itself", remedy="Name another run.")
+        if taxonomy.key != taxonomies[0].key:
+            raise InputError(
+                f"runs {names[0]!r} and {name!r} are of different taxonomies, and voters of a file vote on one",
+                path=source,
+                remedy="Import them into different files.",
+            )
+    other = None if Path(source).resolve() == Path(out).resolve() else Path(source)
+    voters = [VoterRow(name, "run", str(source), silence=True) for name in names]
+    with (
+        Store(out, write=True) as store,
+        VoteWriter(store, voters, taxonomies[0], uuid4().hex, apart=True) as writer,
+    ):
+        for name, program in zip(names, programs, strict=True):
+            copy_run(store, writer, name, other, depth, probabilities=claims_probabilities(program))
+        documents = writer.documents()
+        votes = writer.count()
         writer.finish()
-    return Imported(Counter({name: votes}), documents)
+    return Imported(Counter(votes), documents)
 
 
 def import_labels(
@@ -95,11 +109,12 @@ def import_labels(
         raise InputError(
             f"no document has {labels_field!r}", path=paths[0], remedy="Name the field with --labels-field."
         )
-    with Store(out, write=True) as store:
-        row = VoterRow(voter, "imported", ", ".join(map(str, paths)), silence=True)
-        writer = VoteWriter(store, [row], taxonomy, uuid4().hex)
+    row = VoterRow(voter, "imported", ", ".join(map(str, paths)), silence=True)
+    with Store(out, write=True) as store, VoteWriter(store, [row], taxonomy, uuid4().hex) as writer:
         for batch in chain([first], batches):
             _write(writer, voter, batch, taxonomy, found)
+        if found.outside and not found.votes[voter]:
+            raise InputError("no vote is on a label of the taxonomy", path=paths[0], remedy=_first(found))
         _fail(writer, voter, found)
         writer.finish()
     return found
@@ -172,12 +187,12 @@ def import_votes(
         voters = incoming.voters()
         if not voters:
             raise InputError("no vote is on a label of the taxonomy", path=path, remedy=_first(found))
-        groups = [[each] for each in voters] if own_documents else [voters]
-        for group in groups:
-            rows = [VoterRow(each, "imported", str(path)) for each in group]
-            writer = VoteWriter(store, rows, taxonomy, uuid4().hex)
-            found.votes += Counter(incoming.copy(writer, group, own_documents=own_documents))
-            _fail(writer, group[0], found)
+        rows = [VoterRow(each, "imported", str(path)) for each in voters]
+        with VoteWriter(store, rows, taxonomy, uuid4().hex, apart=own_documents) as writer:
+            for group in [[each] for each in voters] if own_documents else [voters]:
+                incoming.copy(writer, group, own_documents=own_documents)
+            found.votes = Counter(writer.count())
+            _fail(writer, voters[0], found)
             writer.finish()
         found.documents = incoming.documents()
     return found
