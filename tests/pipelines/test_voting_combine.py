@@ -68,3 +68,25 @@ def test_a_threshold_counts_where_labels_exclude_each_other(votes):
     """A document whose best label is below it gets none."""
     sizes = [combine_votes(votes, method="majority", exclusive=True, threshold=each).selected for each in (0.9, 1.0)]
     assert sizes[0] == 2
+
+
+def test_ties_are_drawn_by_lot_and_no_label_wins_them_all(tmp_path):
+    """Two voters say two things of each of 400 documents; made again, the same comes out."""
+    rows = [
+        {"voter": v, "document": f"d{n}", "label": label}
+        for n in range(400)
+        for v, label in (("x", "bread"), ("y", "soup"))
+    ]
+    out = tmp_path / "v.duckdb"
+    import_votes(write_jsonl(tmp_path / "v.jsonl", rows), out, LABELS)
+
+    def chosen():
+        combine_votes(out, method="majority", exclusive=True, run="soft")
+        with Store(out) as store:
+            return store.connection.execute(
+                "SELECT document, label FROM predictions WHERE run = 'soft' AND selected ORDER BY document"
+            ).fetchall()
+
+    first = chosen()
+    assert first == chosen()
+    assert 150 < sum(label == "bread" for _, label in first) < 250

@@ -99,9 +99,7 @@ def apply(
         done = apply_votes(corpus, out, labels, electorate, limit_seconds=seconds, jobs=jobs, on_progress=told)
     except KeyboardInterrupt:
         shown.end()
-        say(
-            f"Interrupted: no votes in {out} were changed. The same command begins anew; what a model answered is kept."
-        )
+        say(f"Interrupted: no votes in {out} were changed. The same command begins anew; a model's answers are kept.")
         raise typer.Exit(130) from None
     finally:
         shown.end()

@@ -36,6 +36,9 @@ _BATCH, _BATCH_TO_ASK = 256, 32
 """Documents of a commit; fewer where a model is asked, which takes longer."""
 
 _CHUNK_CHARACTERS, _CHUNK_OVERLAP = 1200, 100
+_MOST_CHUNKS = 32
+"""Of a document that is compared with others; of a longer one as many stretches, from its beginning to its end."""
+
 _NEIGHBOURS_DEPTH = 10
 _LEAST_SHARE = 0.25
 """Of the neighbours' votes, for a vote for a label."""
@@ -150,7 +153,7 @@ def apply_votes(
     """
     sources = [{"kind": "function", "path": str(path)} for path in electorate.functions]
     sources += [{"kind": "rules", "path": str(path)} for path in electorate.rules]
-    listed = list_voters(sources)
+    listed = list_voters(sources, limit_seconds)
     voters = [VoterRow(name, kind, source) for name, kind, source in listed]
     progress = VotingProgress(total=corpus.count())
     here = _voters_here(taxonomy, electorate, progress)
@@ -325,7 +328,7 @@ def _neighbour_votes(taxonomy: Taxonomy, electorate: Electorate, progress: Votin
             path=electorate.neighbours[0],
             remedy="Give --neighbours documents with gold.",
         )
-    texts = [chunk(each.text, _CHUNK_CHARACTERS, _CHUNK_OVERLAP) for each in gold]
+    texts = [_pieces(each.text) for each in gold]
     known = [_positions(taxonomy, each, progress) for each in gold]
     places: dict[str, list[int]] = {}
     for place, each in enumerate(gold):
@@ -333,7 +336,7 @@ def _neighbour_votes(taxonomy: Taxonomy, electorate: Electorate, progress: Votin
     near = Neighbours(electorate.embedder, texts, known)
 
     def vote(documents: Sequence[Document]) -> list[Row]:
-        queries = [chunk(document.text, _CHUNK_CHARACTERS, _CHUNK_OVERLAP) for document in documents]
+        queries = [_pieces(document.text) for document in documents]
         own = [places.get(document.id, []) for document in documents]
         rows: list[Row] = []
         for document, hits in zip(documents, near.retrieve(queries, _NEIGHBOURS_DEPTH, own), strict=True):
@@ -346,6 +349,17 @@ def _neighbour_votes(taxonomy: Taxonomy, electorate: Electorate, progress: Votin
         return rows
 
     return vote
+
+
+def _pieces(text: str) -> list[str]:
+    """Cut a text into chunks, of a long one no more than tell what it is about."""
+    longest = _MOST_CHUNKS * (_CHUNK_CHARACTERS - _CHUNK_OVERLAP)
+    if len(text) <= longest:
+        return chunk(text, _CHUNK_CHARACTERS, _CHUNK_OVERLAP)[:_MOST_CHUNKS]
+    last = len(text) - _CHUNK_CHARACTERS
+    starts = [last * number // (_MOST_CHUNKS - 1) for number in range(_MOST_CHUNKS)]
+    pieces = (text[start : start + _CHUNK_CHARACTERS] for start in starts)
+    return [piece for piece in pieces if piece.strip()]
 
 
 def _positions(taxonomy: Taxonomy, document: Document, progress: VotingProgress) -> list[int]:

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -176,16 +177,31 @@ def _replaced(store: Store, name: str, key: str, *, replace: bool) -> bool:
 
 
 def _lay_out(election: Election, found: Combination, least: float | None, most: int) -> CombinedLabels:
-    """Rank each document's labels, and choose its final set."""
+    """Rank each document's labels, and choose its final set; chance decides ties, the same at every time."""
     soft = found.soft
-    order = np.lexsort((soft.label, -soft.score, soft.document))
-    row, label, score = soft.document[order], soft.label[order], soft.score[order]
+    rounded = np.round(soft.score, 9)
+    lots = _lots(election, soft.document, soft.label)
+    order = np.lexsort((soft.label, lots, -rounded, soft.document))
+    row, label, score = soft.document[order], soft.label[order], rounded[order]
     rank = np.arange(len(row)) - np.searchsorted(row, row) + 1
     kept = rank <= KEPT
     row, label, score, rank = row[kept], label[kept], score[kept], rank[kept]
     ids = np.array([each.id for each in election.taxonomy.labels], dtype=np.object_)
     selected = (rank <= most) & (score >= (0 if least is None else least))
-    return CombinedLabels(election.documents, row, ids[label], rank.astype(np.int32), np.round(score, 9), selected)
+    return CombinedLabels(election.documents, row, ids[label], rank.astype(np.int32), score, selected)
+
+
+def _lots(election: Election, document: NDArray[np.int64], label: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Draw a lot for each pair of a document and a label, out of their ids: no label wins all ties of a corpus."""
+    documents = np.array([_hashed(name) for name in election.documents], dtype=np.uint64)
+    labels = np.array([_hashed(each.id) for each in election.taxonomy.labels], dtype=np.uint64)
+    lots = documents[document] + labels[label]
+    lots = (lots ^ (lots >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15)
+    return np.asarray(lots ^ (lots >> np.uint64(32)))
+
+
+def _hashed(name: str) -> int:
+    return int.from_bytes(blake2b(name.encode("utf-8", "replace"), digest_size=8).digest(), "little")
 
 
 def _program(
