@@ -85,6 +85,49 @@ def test_a_table_of_votes_is_read(cli, tags, tmp_path):
     assert "'nowhere'" in done.err
 
 
+def test_a_label_that_is_not_there_is_a_failure_of_who_named_it(cli, tags, tmp_path):
+    """And of nobody else in the table; rows that repeat or contradict one before them are told by their lines."""
+    table, out = tmp_path / "people.csv", tmp_path / "v.duckdb"
+    table.write_text(
+        "voter,document,label,vote\nann,a,bread,1\nann,a,bread,-1\nann,a,bread,1\nbob,b,nowhere,1\nbob,c,soup,1\n"
+    )
+    told = cli("votes", "import", table, "-t", tags, "-o", out, "--json")
+    assert told.code == 3
+    example = "line 3 of ann on a, 'bread', after line 2"
+    assert json.loads(told.out)["repeated"] == {"same": 1, "against": 1, "example": example}
+    assert f"1 rows say the opposite of one before them, which counts, for example {example}" in told.err
+    failures = json.loads(cli("votes", "summary", out, "--json").out)["failures"]
+    assert [(each["voter"], each["kind"], each["kept"]) for each in failures] == [("bob", "outside-taxonomy", 1)]
+    table.write_text("voter,document,label\nann,a,bread\nann,a,Bread\n")
+    again = cli("votes", "import", table, "-t", tags, "-o", out)
+    assert (again.code, "Note: 1 rows say once more" in again.err) == (0, True)
+
+
+def test_voters_of_a_table_may_have_been_shown_more(cli, docs, tags, tmp_path):
+    """Those that --docs names; a document that is voted on counts in any case."""
+    table, out = tmp_path / "people.csv", tmp_path / "v.duckdb"
+    table.write_text("voter,document,label\nann,a,bread\nann,elsewhere,bread\n")
+    done = cli("votes", "import", table, "-t", tags, "-o", out, "--docs", docs)
+    assert (done.code, "1 documents with votes are not among --docs" in done.err) == (0, True)
+    assert json.loads(cli("votes", "summary", out, "--json").out)["voters"][0]["documents"] == 3
+    told = cli("votes", "import", table, "-t", tags, "-o", out, "--docs", docs, "--own-documents")
+    assert (told.code, "Give one" in told.err) == (1, True)
+
+
+def test_rows_that_cannot_be_read_are_named(cli, tags, tmp_path):
+    """With their lines and reasons: of the corpus in a few lines, and in JSON; of a table in one."""
+    corpus, table, out = tmp_path / "d.jsonl", tmp_path / "people.jsonl", tmp_path / "v.duckdb"
+    corpus.write_text('{"id": "a", "text": "bread"}\n' + '{"id": "b", "text": ""}\n' * 7)
+    told = cli("votes", "apply", corpus, "-t", tags, "--aliases", "-o", out, "--json")
+    assert told.code == 3
+    rows = json.loads(told.out)["unreadable_rows"]
+    assert (len(rows), rows[0]) == (7, {"source": f"{corpus}:2", "kind": "empty-text", "message": "the text is empty"})
+    assert f"  {corpus}:6: the id 'b' is that of an earlier document\n  … --json lists them." in told.err
+    table.write_text('{"document": "a", "label": "bread"}\n{"document": "b" "label": "bread"}\n')
+    told = cli("votes", "import", table, "-t", tags, "-o", out)
+    assert (told.code, told.err) == (1, f"labelmill: {table}:2: the line is no JSON object. Mend the line.\n")
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
@@ -227,6 +270,7 @@ def test_a_model_that_answers_questions_is_a_voter(cli, docs, tags, tmp_path):
         "out": "",
         "documents": 2,
         "unreadable": 0,
+        "unreadable_rows": [],
         "votes": {"course": 2},
         "failures": [],
         "given_up": [],

@@ -13,7 +13,8 @@ from labelmill.errors import InputError
 from labelmill.formats import Judged, Opinion
 from labelmill.pipelines.exchange.reading import Source, open_source
 from labelmill.pipelines.exchange.resolving import Resolver
-from labelmill.pipelines.voting.importing import Imported
+from labelmill.pipelines.voting.importing import MOST_ROWS, Imported
+from labelmill.records import Failure
 from labelmill.store import Store
 from labelmill.store.vote_writer import MOST_FAILURES, VoteWriter
 from labelmill.store.votes import VoterRow
@@ -56,6 +57,7 @@ def import_opinions(
     if not survey.votes and (resolver.outside or not survey.voters):
         raise _nothing(source, survey, resolver)
     found = Imported(unreadable=survey.unreadable, outside=Counter(resolver.outside), examples=dict(resolver.examples))
+    found.rows = survey.rows
     with ExitStack() as stack:
         store = stack.enter_context(Store(out, write=True))
         writer = stack.enter_context(_writer(store, source, survey, taxonomy))
@@ -63,8 +65,9 @@ def import_opinions(
         while batch := list(islice(documents, _BATCH)):
             _write(writer, batch, survey, resolver, taxonomy, found)
             on_progress(found.documents)
-        failures = [(survey.voters[0], "", "outside-taxonomy", why) for why in found.examples.values()]
-        writer.fail(failures[:MOST_FAILURES])
+        for who in survey.voters:
+            named = [found.examples[label] for label in survey.strange.get(who, ()) if label in found.examples]
+            writer.fail([(who, "", "outside-taxonomy", why) for why in named])
         writer.finish()
     return found
 
@@ -78,6 +81,8 @@ class _Survey:
         predicted: Whether programs vote.
         unreadable: How many entries are of no use.
         reason: Why the first of them is not.
+        rows: The first of them.
+        strange: Of each voter, labels that it names and the taxonomy lacks, as many as are kept.
     """
 
     def __init__(self, source: Source, resolver: Resolver, *, predictions: bool) -> None:
@@ -85,10 +90,13 @@ class _Survey:
         programs: Counter[str] = Counter()
         outside: tuple[Counter[str], Counter[str]] = Counter(), Counter()
         self.unreadable, self.reason = 0, ""
+        self.rows: list[Failure] = []
+        self.strange: dict[str, dict[str, None]] = {}
         for item in source.documents():
             if not isinstance(item, Judged):
                 self.unreadable += 1
                 self.reason = self.reason or f"{item.source}: {item.message}"
+                self.rows += [item] if len(self.rows) < MOST_ROWS else []
                 continue
             for opinion in item.opinions:
                 counts = programs if opinion.predicted else people
@@ -96,6 +104,9 @@ class _Survey:
                 for vote in opinion.votes:
                     if resolver.position(vote.label) is None:
                         outside[opinion.predicted][vote.label] += 1
+                        named = self.strange.setdefault(opinion.who, {})
+                        if len(named) < MOST_FAILURES:
+                            named[vote.label] = None
                     else:
                         counts[opinion.who] += 1
         self.predicted = predictions or not people

@@ -31,6 +31,8 @@ from labelmill.store.votes import VoterRow
 from labelmill.taxonomy import Taxonomy
 
 LIMIT_SECONDS = 5.0
+MOST_ROWS = 10_000
+"""Of those that are no documents; further ones are counted alone."""
 
 _BATCH, _BATCH_TO_ASK = 256, 32
 """Documents of a commit; fewer where a model is asked, which takes longer."""
@@ -77,6 +79,7 @@ class VotingProgress:
         documents: Shown to all voters.
         total: How many there are, where that is known.
         unreadable: Rows of the corpus that are no documents.
+        rows: The first of them: where each is, and why.
         votes: Cast, by voter.
         failed: Failures by voter and kind.
         examples: A failure's document and message, by voter and kind.
@@ -89,6 +92,7 @@ class VotingProgress:
     documents: int = 0
     total: int | None = None
     unreadable: int = 0
+    rows: list[Failure] = field(default_factory=list)
     votes: Counter[str] = field(default_factory=Counter)
     failed: Counter[tuple[str, str]] = field(default_factory=Counter)
     examples: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
@@ -206,7 +210,8 @@ def _batches(corpus: Corpus, progress: VotingProgress, size: int) -> Iterator[li
     for item in corpus.documents():
         if isinstance(item, Failure):
             progress.unreadable += 1
-            progress.examples.setdefault(("", item.kind), (item.source, item.message))
+            if len(progress.rows) < MOST_ROWS:
+                progress.rows.append(item)
             continue
         batch.append(item)
         if len(batch) == size:
