@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -234,6 +236,31 @@ def test_an_interruption_does_not_wait_for_functions(tmp_path):
     assert started
     assert not any(each.exists() for each in started)
     assert not [each.name for each in threading.enumerate() if each.name.startswith("ThreadPoolExecutor")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells processes that their parent died")
+def test_a_killed_command_leaves_no_process_behind(tmp_path, corpus):
+    """Though the function hangs in what listens to nothing."""
+    module, pid = tmp_path / "lf.py", tmp_path / "pid"
+    module.write_text(
+        "import os, re\nfrom labelmill import labeling_function\n@labeling_function\ndef hangs(d):\n"
+        f"    open({str(pid)!r}, 'w').write(str(os.getpid()))\n    re.search('^(a+)+$', 'a' * 60 + '!')\n"
+    )
+    labels = tmp_path / "labels.txt"
+    labels.write_text("bread\n")
+    command = ["votes", "apply", corpus.paths[0], "-t", labels, "--functions", module, "--seconds", "300"]
+    command = [sys.executable, "-m", "labelmill", *map(str, command), "--jobs", "1", "-o", str(tmp_path / "v.duckdb")]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 60
+        while not (pid.exists() and pid.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        worker = Path(f"/proc/{pid.read_text()}")
+        assert worker.exists()
+        process.kill()
+    deadline = time.monotonic() + 10
+    while worker.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not worker.exists()
 
 
 def test_a_module_that_does_not_come_to_its_end_is_told(tmp_path, corpus, monkeypatch):

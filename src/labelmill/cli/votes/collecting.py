@@ -63,8 +63,9 @@ def apply(
 ) -> None:
     """Have labelling functions, rules, names, neighbours and a model's answers to questions vote on documents.
 
-    What a voter said before is replaced. A function that fails on a document, or takes too long, stops nothing. What a
-    model answered is kept in the file: after a kill, the same command asks it nothing twice.
+    What a voter said before is replaced once all is there: stopped, the command changes nothing, and begins anew. What
+    a model answered is kept in the file: after a kill, the same command asks it nothing twice. A function that fails on
+    a document, or takes too long, stops nothing.
 
     Example: labelmill votes apply ads.jsonl --taxonomy skills.csv --functions rules.py --aliases --out votes.duckdb
     """

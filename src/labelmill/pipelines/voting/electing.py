@@ -72,7 +72,7 @@ def hold_election(path: str | Path, *, voters: Sequence[str] = (), gold: GoldCor
     )
     known, elsewhere, notes = _known(gold, columns.documents, taxonomy)
     if unfinished := [each.voter for each in chosen if not each.complete]:
-        notes.append(f"not all documents were put to {', '.join(unfinished)}: stopped, or given up after hanging")
+        notes.append(f"not all documents were put to {', '.join(unfinished)}: given up after hanging")
     return Election(chosen, columns.documents, taxonomy, votes, known, elsewhere, tuple(notes))
 
 

@@ -227,6 +227,8 @@ def _names(source: Mapping[str, str], seconds: float) -> list[str]:
     code = (
         "import sys, os, json; out = os.dup(1); os.dup2(2, 1)\n"
         "from labelmill.pipelines.voting.functions import load_functions\n"
+        "from labelmill.pipelines.voting.orphans import end_with_parent\n"
+        "end_with_parent()\n"
         "from labelmill.errors import InputError\n"
         "try: told = {'names': list(load_functions(sys.argv[1]))}\n"
         "except InputError as error: told = {'error': str(error)}\n"

@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from labelmill.pipelines.voting.functions import load_functions, read_answer
+from labelmill.pipelines.voting.orphans import end_with_parent
 from labelmill.pipelines.voting.rules import RuleVoter, read_rules
 from labelmill.records import Document
 
@@ -29,6 +30,7 @@ Vote = Callable[[Document], Any]
 
 def main() -> None:
     """Serve requests until standard input ends."""
+    end_with_parent()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     with Path(sys.argv[1]).open("r+b") as file, mmap.mmap(file.fileno(), 0) as place:
