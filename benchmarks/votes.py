@@ -255,7 +255,8 @@ def measure_scale(wanted: int) -> dict[str, Any]:
     """Combine votes of ten voters on 5,000 labels, out of a DuckDB file and into it."""
     from labelmill.pipelines.voting.combine import combine_votes
     from labelmill.store import Store
-    from labelmill.store.votes import VoterRow, VoteWriter
+    from labelmill.store.vote_writer import VoteWriter
+    from labelmill.store.votes import VoterRow
     from labelmill.taxonomy import Taxonomy
 
     documents, labels, share = wanted // 100, 5_000, 0.6
@@ -282,11 +283,12 @@ def measure_scale(wanted: int) -> dict[str, Any]:
                 net[here] += sign
                 touched[here] = True
                 columns = {"document": keys[here] // labels, "label": keys[here] % labels, "sign": sign}
-                with store.transaction(), store.view("drawn", columns):
-                    store.connection.execute(
-                        "INSERT INTO votes SELECT ?, 'd' || lpad(document::VARCHAR, 7, '0'), "
+                with store.view("drawn", columns):
+                    writer.copy(
+                        f"{shown} LIMIT 0",
+                        "SELECT $voter, 'd' || lpad(document::VARCHAR, 7, '0'), "
                         "'label ' || lpad(label::VARCHAR, 4, '0'), sign, 1, 0 FROM drawn",
-                        [f"voter {voter}"],
+                        {"voter": f"voter {voter}"},
                     )
             writer.finish()
         began, cpu = time.monotonic(), time.process_time()

@@ -311,7 +311,7 @@ def test_a_bad_entry_is_left_out_and_told(cli, tags, tmp_path):
     path.write_text(json.dumps([*TASKS, 5, TASKS[1]]), encoding="utf-8")
     done = cli("votes", "import", path, "--format", "label-studio", "-t", tags, "-o", out)
     assert done.code == 3
-    assert "2 rows could not be read." in done.err
+    assert "2 rows could not be read:" in done.err
 
 
 def test_a_file_that_breaks_late_replaces_no_votes(cli, tags, tmp_path):

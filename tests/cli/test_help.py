@@ -54,6 +54,7 @@ def test_these_are_the_commands():
         "votes export",
         "votes summary",
         "votes combine",
+        "votes remove",
         "next",
         "distill",
     }

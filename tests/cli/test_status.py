@@ -144,3 +144,16 @@ def test_failures_are_counted_by_their_reason(cli, label, tmp_path):
     shown = cli("runs", tmp_path / "runs.duckdb", "--failures")
     assert len(shown.out.splitlines()) == 3
     assert shown.err.splitlines() == ["2 failed at read: empty-text", "1 failed at read: duplicate-id"]
+
+
+def test_a_file_that_something_else_writes_is_not_sent_to_status(cli, runs, monkeypatch):
+    """Which is asked already: votes, for one, say themselves how far they are."""
+    monkeypatch.setattr("labelmill.cli.status._CLOSING_SECONDS", 0.3)
+    code = f"from labelmill.store import Store\nwith Store({str(runs)!r}, write=True):\n print('open', flush=True)\n input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        told = cli("status", runs)
+        process.communicate(b"\n")
+    assert told.code == 1
+    assert f"{runs} is in use by process {process.pid}, which writes no run" in told.err
+    assert "labelmill status" not in told.err

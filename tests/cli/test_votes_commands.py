@@ -85,6 +85,49 @@ def test_a_table_of_votes_is_read(cli, tags, tmp_path):
     assert "'nowhere'" in done.err
 
 
+def test_a_label_that_is_not_there_is_a_failure_of_who_named_it(cli, tags, tmp_path):
+    """And of nobody else in the table; rows that repeat or contradict one before them are told by their lines."""
+    table, out = tmp_path / "people.csv", tmp_path / "v.duckdb"
+    table.write_text(
+        "voter,document,label,vote\nann,a,bread,1\nann,a,bread,-1\nann,a,bread,1\nbob,b,nowhere,1\nbob,c,soup,1\n"
+    )
+    told = cli("votes", "import", table, "-t", tags, "-o", out, "--json")
+    assert told.code == 3
+    example = "line 3 of ann on a, 'bread', after line 2"
+    assert json.loads(told.out)["repeated"] == {"same": 1, "against": 1, "example": example}
+    assert f"1 rows say the opposite of one before them, which counts, for example {example}" in told.err
+    failures = json.loads(cli("votes", "summary", out, "--json").out)["failures"]
+    assert [(each["voter"], each["kind"], each["kept"]) for each in failures] == [("bob", "outside-taxonomy", 1)]
+    table.write_text("voter,document,label\nann,a,bread\nann,a,Bread\n")
+    again = cli("votes", "import", table, "-t", tags, "-o", out)
+    assert (again.code, "Note: 1 rows say once more" in again.err) == (0, True)
+
+
+def test_voters_of_a_table_may_have_been_shown_more(cli, docs, tags, tmp_path):
+    """Those that --docs names; a document that is voted on counts in any case."""
+    table, out = tmp_path / "people.csv", tmp_path / "v.duckdb"
+    table.write_text("voter,document,label\nann,a,bread\nann,elsewhere,bread\n")
+    done = cli("votes", "import", table, "-t", tags, "-o", out, "--docs", docs)
+    assert (done.code, "1 documents with votes are not among --docs" in done.err) == (0, True)
+    assert json.loads(cli("votes", "summary", out, "--json").out)["voters"][0]["documents"] == 3
+    told = cli("votes", "import", table, "-t", tags, "-o", out, "--docs", docs, "--own-documents")
+    assert (told.code, "Give one" in told.err) == (1, True)
+
+
+def test_rows_that_cannot_be_read_are_named(cli, tags, tmp_path):
+    """With their lines and reasons: of the corpus in a few lines, and in JSON; of a table in one."""
+    corpus, table, out = tmp_path / "d.jsonl", tmp_path / "people.jsonl", tmp_path / "v.duckdb"
+    corpus.write_text('{"id": "a", "text": "bread"}\n' + '{"id": "b", "text": ""}\n' * 7)
+    told = cli("votes", "apply", corpus, "-t", tags, "--aliases", "-o", out, "--json")
+    assert told.code == 3
+    rows = json.loads(told.out)["unreadable_rows"]
+    assert (len(rows), rows[0]) == (7, {"source": f"{corpus}:2", "kind": "empty-text", "message": "the text is empty"})
+    assert f"  {corpus}:6: the id 'b' is that of an earlier document\n  … --json lists them." in told.err
+    table.write_text('{"document": "a", "label": "bread"}\n{"document": "b" "label": "bread"}\n')
+    told = cli("votes", "import", table, "-t", tags, "-o", out)
+    assert (told.code, told.err) == (1, f"labelmill: {table}:2: the line is no JSON object. Mend the line.\n")
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
@@ -156,6 +199,48 @@ def test_what_cannot_be_combined_is_an_error_in_one_line(cli, runs, votes):
     assert (again.code, "made of votes" in again.err) == (1, True)
 
 
+def test_a_voter_is_taken_out(cli, votes, tmp_path):
+    """With its votes; one that is not there, or a file that is not there, is an error that changes nothing."""
+    told = cli("votes", "remove", votes, "--voter", "aliases", "--voter", "nobody")
+    assert (told.code, "has no voter 'nobody'" in told.err) == (1, True)
+    done = cli("votes", "remove", votes, "--voter", "aliases", "--json")
+    assert done.code == 0
+    assert json.loads(done.out)["removed"]["aliases"] > 0
+    left = json.loads(cli("votes", "summary", votes, "--json").out)["voters"]
+    assert "aliases" not in {each["voter"] for each in left}
+    assert cli("votes", "remove", tmp_path / "none.duckdb", "--voter", "x").code == 1
+    assert not (tmp_path / "none.duckdb").exists()
+
+
+def test_a_command_that_fails_leaves_the_voters_as_they_were(cli, votes, recipes, tags, tmp_path):
+    """Of an empty file, one without documents, one of other labels, one of another taxonomy, one run of two."""
+
+    def voters():
+        return json.loads(cli("votes", "summary", votes, "--json").out)["voters"]
+
+    assert cli("votes", "import", recipes, "-t", tags, "--voter", "ann", "-o", votes).code == 0
+    before = voters()
+    empty, odd, strange = tmp_path / "empty.jsonl", tmp_path / "odd.jsonl", tmp_path / "strange.jsonl"
+    empty.write_text("")
+    odd.write_text('{"no": "document"}\n')
+    write_jsonl(strange, [{"id": "a", "text": "x", "labels": ["nowhere"]}])
+    other = tmp_path / "other.csv"
+    other.write_text("id,name\nred,red\nblue,blue\n")
+    for command, message in (
+        (("import", empty, "-t", tags, "--voter", "ann"), "empty.jsonl"),
+        (("import", odd, "-t", tags, "--voter", "ann"), "odd.jsonl"),
+        (("import", strange, "-t", tags, "--voter", "ann"), "no vote is on a label of the taxonomy"),
+        (("import", strange, "-t", tags, "--voter", "new"), "no vote is on a label of the taxonomy"),
+        (("apply", empty, "-t", tags, "--aliases"), "empty.jsonl"),
+        (("apply", odd, "-t", tags, "--aliases"), "odd.jsonl"),
+        (("apply", recipes, "-t", other, "--aliases"), "votes on another taxonomy"),
+        (("import", strange.with_name("none.duckdb")), "no such file"),
+    ):
+        told = cli("votes", *command, "-o", votes)
+        assert (told.code, message in told.err) == (1, True), told.err
+        assert voters() == before
+
+
 def test_a_function_that_fails_ends_with_code_3(cli, docs, tags, tmp_path):
     """Its name, what happened and on how many documents, on standard error."""
     module = tmp_path / "lf.py"
@@ -185,6 +270,7 @@ def test_a_model_that_answers_questions_is_a_voter(cli, docs, tags, tmp_path):
         "out": "",
         "documents": 2,
         "unreadable": 0,
+        "unreadable_rows": [],
         "votes": {"course": 2},
         "failures": [],
         "given_up": [],

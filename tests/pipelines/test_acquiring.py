@@ -17,7 +17,8 @@ from labelmill.pipelines.gold import GoldCorpus
 from labelmill.records import Document
 from labelmill.store import RunWriter, Store
 from labelmill.store.combined import CombinedLabels, write_combined
-from labelmill.store.votes import VoterRow, VoteWriter
+from labelmill.store.vote_writer import VoteWriter
+from labelmill.store.votes import VoterRow
 from labelmill.taxonomy import Taxonomy
 from scripted import write_jsonl
 from toy_embedder import HashedGrams

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 from labelmill.corpus import Corpus
 from labelmill.errors import InputError
+from labelmill.pipelines.voting import pool
 from labelmill.pipelines.voting.apply import Electorate, apply_votes
 from labelmill.store import Store
 from labelmill.store.votes import read_vote_failures, read_voters
@@ -87,7 +90,7 @@ def test_functions_that_fail_are_told_by_name_and_stop_nothing(tmp_path, corpus)
     with Store(out) as store:
         assert {each.voter: each.complete for each in read_voters(store)}["dies"] is False
         failures = read_vote_failures(store)
-    assert ("loops", "d2", "timeout", "the function took more than 0.3 seconds") in failures
+    assert ("loops", "d2", "timeout", "loops took more than 0.3 seconds") in failures
     assert ("raises", "d0", "raised", r"KeyError: 'two\nlines'") in failures
 
 
@@ -153,6 +156,8 @@ def test_a_catastrophic_expression_is_under_the_time_limit(tmp_path):
     done = apply_votes(Corpus([docs]), tmp_path / "v.duckdb", LABELS, Electorate(rules=[rules]), limit_seconds=0.3)
     assert dict(done.failed) == {("slow", "timeout"): 1}
     assert dict(done.votes) == {"slow": 1, "fast": 1}
+    told = "slow took more than 0.3 seconds, at the rule of 'bread' in line 1, ^(a+)+$"
+    assert done.examples["slow", "timeout"] == ("x", told)
 
 
 def test_modules_are_of_beside_the_functions_and_not_of_the_current_folder(tmp_path, corpus, monkeypatch):
@@ -231,6 +236,63 @@ def test_an_interruption_does_not_wait_for_functions(tmp_path):
     assert started
     assert not any(each.exists() for each in started)
     assert not [each.name for each in threading.enumerate() if each.name.startswith("ThreadPoolExecutor")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells processes that their parent died")
+def test_a_killed_command_leaves_no_process_behind(tmp_path, corpus):
+    """Though the function hangs in what listens to nothing."""
+    module, pid = tmp_path / "lf.py", tmp_path / "pid"
+    module.write_text(
+        "import os, re\nfrom labelmill import labeling_function\n@labeling_function\ndef hangs(d):\n"
+        f"    open({str(pid)!r}, 'w').write(str(os.getpid()))\n    re.search('^(a+)+$', 'a' * 60 + '!')\n"
+    )
+    labels = tmp_path / "labels.txt"
+    labels.write_text("bread\n")
+    command = ["votes", "apply", corpus.paths[0], "-t", labels, "--functions", module, "--seconds", "300"]
+    command = [sys.executable, "-m", "labelmill", *map(str, command), "--jobs", "1", "-o", str(tmp_path / "v.duckdb")]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 60
+        while not (pid.exists() and pid.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        worker = Path(f"/proc/{pid.read_text()}")
+        assert worker.exists()
+        process.kill()
+    deadline = time.monotonic() + 10
+    while worker.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not worker.exists()
+
+
+def test_a_module_that_does_not_come_to_its_end_is_told(tmp_path, corpus, monkeypatch):
+    """Within the time that loading may take, and before anything changes."""
+    monkeypatch.setattr(pool, "_LOADING_SECONDS", 1.0)
+    module, pid = tmp_path / "lf.py", tmp_path / "pid"
+    module.write_text(f"import os, time\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)\n")
+    with pytest.raises(InputError, match=r"lf\.py: the module is not loaded after 1 seconds"):
+        apply_votes(corpus, tmp_path / "v.duckdb", LABELS, Electorate(functions=[module]), limit_seconds=0.1)
+    assert not Path(f"/proc/{pid.read_text()}").exists()
+    module.write_text("import os\nos._exit(1)\n")
+    with pytest.raises(InputError, match=r"lf\.py: the module ends Python when it is loaded"):
+        apply_votes(corpus, tmp_path / "v.duckdb", LABELS, Electorate(functions=[module]))
+
+
+def test_of_a_long_document_stretches_are_compared(tmp_path):
+    """From its beginning to its end, 32 of them: five million characters took minutes."""
+
+    class Counting(HashedGrams):
+        seen = 0
+
+        def embed(self, texts):
+            self.seen += sum(map(len, texts))
+            return super().embed(texts)
+
+    gold = write_jsonl(tmp_path / "gold.jsonl", [{"id": "g", "text": "flour", "labels": ["bread"]}])
+    rows = [{"id": "long", "text": "water and salt. " * 20_000 + "flour"}, {"id": "short", "text": "flour"}]
+    corpus = Corpus([write_jsonl(tmp_path / "d.jsonl", rows)])
+    embedder = Counting()
+    done = apply_votes(corpus, tmp_path / "v.duckdb", LABELS, Electorate(neighbours=[gold], embedder=embedder))
+    assert done.documents == 2
+    assert embedder.seen < 33 * 1200
 
 
 def test_nobody_to_vote_is_an_error(tmp_path, corpus):

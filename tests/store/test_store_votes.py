@@ -6,7 +6,8 @@ import pytest
 
 from labelmill.errors import StoreError
 from labelmill.store import Store
-from labelmill.store.votes import VoterRow, VoteWriter, read_voters, read_votes
+from labelmill.store.vote_writer import VoteWriter, remove_voters
+from labelmill.store.votes import VoterRow, read_voters, read_votes
 from labelmill.taxonomy import Taxonomy
 
 LABELS = Taxonomy.from_names(["bread", "soup", "salad"])
@@ -41,6 +42,61 @@ def test_who_votes_again_is_replaced_and_others_stay(tmp_path):
     assert found.documents == ["a", "c"]
 
 
+def test_what_was_said_before_stays_until_there_is_something_in_its_place(tmp_path):
+    """Whatever ends the writer: what it wrote is gone with it, or, killed, with the next one."""
+    with Store(tmp_path / "v.duckdb", write=True) as store:
+        cast(store, "x", ["a"], [("a", "bread", 1, 1.0, 0)], "01")
+        with VoteWriter(store, [VoterRow("x", "rules")], LABELS, "02") as stopped:
+            stopped.write(["b"], [("x", "b", "soup", 1, 1.0, 0)])
+        assert store.first("SELECT count(*) FROM votes") == (1,)
+        killed = VoteWriter(store, [VoterRow("x", "rules"), VoterRow("y", "rules")], LABELS, "03")
+        killed.write(["c"], [("y", "c", "soup", 1, 1.0, 0)])
+        assert killed.count() == {"x": 0, "y": 1}
+        assert [(each.voter, each.votes) for each in read_voters(store)] == [("x", 1)]
+        assert read_votes(store, ["x"], LABELS.key).documents == ["a"]
+        cast(store, "z", ["a"], [], "04")
+        assert store.connection.execute("SELECT voter FROM votes").fetchall() == [("x",)]
+        assert store.connection.execute("SELECT scope FROM shown ORDER BY scope").fetchall() == [("01",), ("04",)]
+
+
+def test_voters_shown_documents_of_their_own_are_replaced_together(tmp_path):
+    """In one transaction, by one writer."""
+    with Store(tmp_path / "v.duckdb", write=True) as store:
+        writer = VoteWriter(store, [VoterRow("x", "imported"), VoterRow("y", "imported")], LABELS, "01", apart=True)
+        writer.write(["a"], [("x", "a", "bread", 1, 1.0, 0)], "x")
+        writer.write(["b"], [("y", "b", "bread", 1, 1.0, 0)], "y")
+        writer.finish()
+        found = read_votes(store, ["x", "y"], LABELS.key)
+    assert found.shown[found.group].tolist() == [[True, False], [False, True]]
+
+
+def test_voters_of_a_file_vote_on_one_taxonomy(tmp_path):
+    """Others are refused before anything changes; one that is alone may change, and so may all at once."""
+    others = Taxonomy.from_names(["red", "blue"])
+    with Store(tmp_path / "v.duckdb", write=True) as store:
+        cast(store, "x", ["a"], [("a", "bread", 1, 1.0, 0)], "01")
+        VoteWriter(store, [VoterRow("x", "rules")], others, "02")
+        cast(store, "y", ["a"], [("a", "bread", 1, 1.0, 0)], "03")
+        with pytest.raises(StoreError, match=r"voter 'y' votes on another taxonomy .*--out.*votes remove"):
+            VoteWriter(store, [VoterRow("x", "rules")], others, "04")
+        assert [each.votes for each in read_voters(store)] == [1, 1]
+        VoteWriter(store, [VoterRow(name, "rules") for name in "xy"], others, "05").finish()
+        assert {each.taxonomy for each in read_voters(store)} == {others.key}
+
+
+def test_a_voter_that_is_removed_is_gone_with_all_it_said(tmp_path):
+    """All of those that are named, or none."""
+    with Store(tmp_path / "v.duckdb", write=True) as store:
+        cast(store, "x", ["a"], [("a", "bread", 1, 1.0, 0)], "01")
+        cast(store, "y", ["b"], [("b", "bread", 1, 1.0, 0)], "02")
+        with pytest.raises(StoreError, match=r"no voter 'z'\. It has: x, y"):
+            remove_voters(store, ["x", "z"])
+        assert len(read_voters(store)) == 2
+        assert remove_voters(store, ["x"]) == {"x": 1}
+        assert read_votes(store, ["y"], LABELS.key).documents == ["b"]
+        assert store.first("SELECT count(*) FROM shown") == store.first("SELECT count(*) FROM votes") == (1,)
+
+
 def test_silence_is_a_no_of_those_who_never_say_no(tmp_path):
     """Unless it is known."""
     with Store(tmp_path / "v.duckdb", write=True) as store:
@@ -73,10 +129,10 @@ def test_the_silence_of_one_that_was_given_up_says_nothing(tmp_path):
 
 
 def test_a_voter_is_complete_when_it_is_finished(tmp_path):
-    """A killed one is not, and neither is one that was given up."""
+    """Before that it is not there at all; one that was given up is not complete."""
     with Store(tmp_path / "v.duckdb", write=True) as store:
         writer = VoteWriter(store, [VoterRow("x", "function"), VoterRow("y", "function")], LABELS, "01")
-        assert [each.complete for each in read_voters(store)] == [False, False]
+        assert read_voters(store) == []
         writer.finish(["y"])
         assert [each.complete for each in read_voters(store)] == [True, False]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,8 +70,13 @@ def _look(path: Path) -> tuple[Pulse | None, RunSummary | None]:
         except StoreError as error:
             # A run gives its first sign of life a moment after it opened the file, and its last a moment before it
             # closes it.
-            if " is in use by " not in str(error) or time.monotonic() > until:
+            if not (holder := re.search(r" is in use by (process \d+|another process)", str(error))):
                 raise
+            if time.monotonic() > until:
+                raise StoreError(
+                    f"{path} is in use by {holder.group(1)}, which writes no run: votes, for one. "
+                    "It says itself how far it is; wait until it ends."
+                ) from None
         time.sleep(0.2)
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import gzip
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
+import orjson
 
 from labelmill.errors import InputError
 from labelmill.store.database import Store
-from labelmill.store.votes import VoteWriter
+from labelmill.store.vote_writer import VoteWriter
 
 _FIELDS = ("document", "label", "voter", "vote", "confidence", "rank")
 _AS_TEXT = ", ".join(f"{name}: 'VARCHAR'" for name in _FIELDS)
@@ -24,8 +29,24 @@ _READERS = {
     ".ndjson": "read_json({}, format = 'newline_delimited'{})",
     ".parquet": "read_parquet({})",
 }
+_BATCH = 10_000
 _OPTIONAL = {"voter": "NULL", "vote": "'1'", "confidence": "'1'", "rank": "'0'"}
 _FOR, _AGAINST = "('1', '+1', '1.0', 'true')", "('-1', '-1.0', 'false')"
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """Rows of one voter, document and label, of which the first counts and the others are left out.
+
+    Attributes:
+        same: Left out, which vote as the first does.
+        against: Left out, which vote otherwise.
+        example: One of them, of those that vote otherwise where there are any: its line, and that of the first.
+    """
+
+    same: int = 0
+    against: int = 0
+    example: str = ""
 
 
 class Incoming:
@@ -49,7 +70,8 @@ class Incoming:
                 path=path,
                 remedy="A table of votes has document and label, and may have voter, vote, confidence, rank.",
             )
-        self._connection = store.connection
+        self._connection, self._path = store.connection, path
+        self._connection.execute("CREATE OR REPLACE TEMP TABLE told (document VARCHAR)")
         reader, fields = _reader(path, texts=True), _FIELDS if _is_json(path) else columns
         chosen = {name: f'"{name}"::VARCHAR' if name in fields else other for name, other in _OPTIONAL.items()}
         query = (
@@ -84,14 +106,49 @@ class Incoming:
         """List the distinct labels, as they are written."""
         return [row[0] for row in self._connection.execute("SELECT DISTINCT label FROM incoming ORDER BY 1").fetchall()]
 
-    def count(self, label: str) -> int:
-        """Count the votes on a label."""
-        rows = self._connection.execute("SELECT count(*) FROM incoming WHERE label = ?", [label]).fetchall()
-        return int(rows[0][0])
+    def count(self) -> int:
+        """Count the rows on labels that are resolved."""
+        query = "SELECT count(*) FROM incoming WHERE label IN (SELECT label FROM ids)"
+        return int(self._connection.execute(query).fetchall()[0][0])
+
+    def outside(self) -> list[tuple[str, str, int]]:
+        """List what votes on labels that are not resolved say: voter, label, how often."""
+        return self._connection.execute(
+            "SELECT voter, label, count(*) FROM incoming WHERE label NOT IN (SELECT label FROM ids) "
+            "GROUP BY ALL ORDER BY voter, label"
+        ).fetchall()
+
+    def show(self, documents: Iterable[str]) -> int:
+        """Say which documents voters were shown beside those of the table; count those of the table not among them."""
+        execute = self._connection.execute
+        names = iter(documents)
+        while batch := list(islice(names, _BATCH)):
+            self._connection.register("new_told", {"document": np.array(batch, dtype=np.object_)})
+            execute("INSERT INTO told SELECT document FROM new_told")
+            self._connection.unregister("new_told")
+        query = "SELECT count(DISTINCT document) FROM incoming WHERE document NOT IN (SELECT document FROM told)"
+        return int(execute(query).fetchall()[0][0])
+
+    def repeated(self) -> Repeated:
+        """Look for rows of one voter, document and label, of which the first counts."""
+        query = (
+            f"WITH rows AS (SELECT *, vote IN {_FOR} AS yes FROM incoming JOIN ids USING (label)), "  # noqa: S608 - ours
+            "firsts AS (SELECT voter, document, id, min(line) AS first_line, arg_min(yes, line) AS says FROM rows "
+            "GROUP BY ALL HAVING count(*) > 1) "
+            "SELECT count(*) FILTER (yes = says), count(*) FILTER (yes <> says), first(struct_pack("
+            "line := line, first := first_line, voter := voter, document := document, label := label"
+            ") ORDER BY yes = says, line) FROM rows JOIN firsts USING (voter, document, id) WHERE line > first_line"
+        )
+        ((same, against, row),) = self._connection.execute(query).fetchall()
+        if row is None:
+            return Repeated()
+        where = f"{self._line(row['line'])} of {row['voter']} on {row['document']}, {row['label']!r}"
+        return Repeated(same, against, f"{where}, after {self._line(row['first'])}")
 
     def documents(self) -> int:
-        """Count the documents."""
-        return int(self._connection.execute("SELECT count(DISTINCT document) FROM incoming").fetchall()[0][0])
+        """Count the documents: of the table, and those that voters were shown besides."""
+        query = "SELECT count(*) FROM (SELECT document FROM incoming UNION SELECT document FROM told)"
+        return int(self._connection.execute(query).fetchall()[0][0])
 
     def resolve(self, ids: Mapping[str, str]) -> None:
         """Say what the labels' ids are; votes on others stay out."""
@@ -105,20 +162,23 @@ class Incoming:
         query = "SELECT DISTINCT voter FROM incoming WHERE label IN (SELECT label FROM ids) ORDER BY voter"
         return [row[0] for row in self._connection.execute(query).fetchall()]
 
-    def copy(self, writer: VoteWriter, voters: Sequence[str], *, own_documents: bool) -> dict[str, int]:
-        """Write the votes of some voters, and the documents of the table, or theirs alone; count them by voter."""
+    def copy(self, writer: VoteWriter, voters: Sequence[str], *, own_documents: bool) -> None:
+        """Write the votes of some voters, and the documents of the table, or theirs alone."""
         mine = "voter IN (SELECT unnest($voters::VARCHAR[]))"
         given: dict[str, Any] = {"voters": list(voters)}
         writer.copy(
-            f"SELECT DISTINCT document FROM incoming {f'WHERE {mine}' if own_documents else ''}",  # noqa: S608
+            f"SELECT document FROM incoming {f'WHERE {mine}' if own_documents else ''} "  # noqa: S608
+            "UNION SELECT document FROM told",
             "SELECT voter, document, id, CASE WHEN vote IN "  # noqa: S608
             f"{_FOR} THEN 1 ELSE -1 END, confidence::FLOAT, rank::INTEGER FROM ("
             "SELECT DISTINCT ON (voter, document, id) * FROM incoming JOIN ids USING (label) "
             f"WHERE {mine} ORDER BY line)",
             given,
+            voters[0],
         )
-        query = f"SELECT voter, count(*) FROM votes WHERE {mine} GROUP BY voter"  # noqa: S608
-        return dict(self._connection.execute(query, given).fetchall())
+
+    def _line(self, row: int) -> str:
+        return f"row {row}" if _suffix(self._path) == ".parquet" else f"line {row + _is_table(self._path)}"
 
     def _check(self, path: Path) -> None:
         wrong = {
@@ -135,7 +195,6 @@ class Incoming:
                 "rank",
             ),
         }
-        suffix = _suffix(path)
         for condition, (what, column) in wrong.items():
             found = self._connection.execute(
                 f'SELECT line, "{column}" FROM incoming WHERE {condition} ORDER BY line LIMIT 1'  # noqa: S608
@@ -146,13 +205,18 @@ class Incoming:
                 raise InputError(
                     f"{told} {value!r}",
                     path=path,
-                    line=None if suffix == ".parquet" else line + (suffix in {".csv", ".tsv"}),
+                    line=None if _suffix(path) == ".parquet" else line + _is_table(path),
                     remedy="Mend the row.",
                 )
 
 
 def _suffix(path: Path) -> str:
     return (Path(path.stem) if path.suffix.lower() == ".gz" else path).suffix.lower()
+
+
+def _is_table(path: Path) -> bool:
+    """Tell whether the first line has the names of columns."""
+    return _suffix(path) in {".csv", ".tsv"}
 
 
 def _is_json(path: Path) -> bool:
@@ -173,4 +237,26 @@ def _reader(path: Path, *, texts: bool = False) -> str:
 
 
 def _unreadable(path: Path, reason: Exception) -> InputError:
-    return InputError(f"it cannot be read: {' '.join(str(reason).split())[:200]}", path=path, remedy="Mend the file.")
+    if _is_json(path) and (line := _first_broken(path)):
+        return InputError("the line is no JSON object", path=path, line=line, remedy="Mend the line.")
+    # Behind what is wrong, DuckDB shows its own query; before it, its name for such errors.
+    lines = re.split(r"\s+LINE \d+: |Possible [Ss]olution", str(reason))[0].splitlines()
+    told = " ".join(" ".join(line for line in lines if not line.startswith("Original Line:")).split())
+    told = re.sub(r"^[\w ]+ Error: ", "", told)[:200].rstrip(".")
+    return InputError(f"it cannot be read: {told}", path=path, remedy="Mend the file.")
+
+
+def _first_broken(path: Path) -> int | None:
+    """Find the first line that is no JSON object; DuckDB counts some lines twice."""
+    opened = gzip.open if path.suffix.lower() == ".gz" else open
+    try:
+        with opened(path, "rb") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    if line.strip() and not isinstance(orjson.loads(line), dict):
+                        return number
+                except orjson.JSONDecodeError:
+                    return number
+    except (OSError, EOFError):
+        return None
+    return None

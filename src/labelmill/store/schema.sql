@@ -124,7 +124,7 @@ CREATE TABLE IF NOT EXISTS voters (
   source   VARCHAR NOT NULL,        -- the file or the run that it comes from
   silence  BOOLEAN NOT NULL,        -- whether saying nothing of a label, where it was shown the document, is a no
   scope    VARCHAR NOT NULL,        -- which documents it was shown
-  complete BOOLEAN NOT NULL,        -- false while it votes, and where it was stopped or given up
+  complete BOOLEAN NOT NULL,        -- false where it was given up
   updated  TIMESTAMPTZ NOT NULL
 );
 
@@ -135,7 +135,8 @@ CREATE TABLE IF NOT EXISTS shown (
 );
 
 -- What a voter says of a label of a document: at most one row; that there is none is abstaining, or a silent no.
--- Of labels that exclude each other, it is a vote for one of them.
+-- Of labels that exclude each other, it is a vote for one of them. Until all votes of a voter are there, they stand under
+-- its name behind a character 30, and it is not among the voters.
 CREATE TABLE IF NOT EXISTS votes (
   voter      VARCHAR NOT NULL,
   document   VARCHAR NOT NULL,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,10 @@ from labelmill.errors import InputError
 if TYPE_CHECKING:
     from labelmill.pipelines.voting.apply import VotingProgress
     from labelmill.pipelines.voting.importing import Imported
+    from labelmill.records import Failure
+
+_TOLD = 5
+"""Rows that could not be read of which a person is told."""
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="The DuckDB file that votes go to; may be that of runs.")]
 
@@ -58,8 +63,9 @@ def apply(
 ) -> None:
     """Have labelling functions, rules, names, neighbours and a model's answers to questions vote on documents.
 
-    What a voter said before is replaced. A function that fails on a document, or takes too long, stops nothing. What a
-    model answered is kept in the file: after a kill, the same command asks it nothing twice.
+    What a voter said before is replaced once all is there: stopped, the command changes nothing, and begins anew. What
+    a model answered is kept in the file: after a kill, the same command asks it nothing twice. A function that fails on
+    a document, or takes too long, stops nothing.
 
     Example: labelmill votes apply ads.jsonl --taxonomy skills.csv --functions rules.py --aliases --out votes.duckdb
     """
@@ -99,7 +105,7 @@ def apply(
         done = apply_votes(corpus, out, labels, electorate, limit_seconds=seconds, jobs=jobs, on_progress=told)
     except KeyboardInterrupt:
         shown.end()
-        say("Interrupted: these voters are incomplete. Run the same command again; what a model answered is kept.")
+        say(f"Interrupted: no votes in {out} were changed. The same command begins anew; a model's answers are kept.")
         raise typer.Exit(130) from None
     finally:
         shown.end()
@@ -135,6 +141,12 @@ def import_(
     own_documents: Annotated[
         bool, typer.Option("--own-documents", help="Voters of a table saw no documents but those they voted on.")
     ] = False,
+    docs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--docs", help="Documents that the voters of a table were shown, beside those they voted on; repeatable."
+        ),
+    ] = None,
     labels_where: options.Where = None,
     language: options.Language = "en",
     id_field: options.IdField = "id",
@@ -146,16 +158,17 @@ def import_(
 
     Example: labelmill votes import runs.duckdb --run plain --out votes.duckdb
     """
+    from labelmill.corpus import Corpus
     from labelmill.pipelines.exchange import import_opinions
-    from labelmill.pipelines.voting.importing import import_labels, import_run, import_votes, is_table_of_votes
+    from labelmill.pipelines.voting.importing import import_labels, import_runs, import_votes, is_table_of_votes
     from labelmill.taxonomy import Taxonomy
 
     if format_ is None and (predictions or question):
         raise InputError("--predictions and --question are for other tools' files", remedy="Give --format as well.")
+    if docs and own_documents:
+        raise InputError("--docs and --own-documents say different things of who was shown what", remedy="Give one.")
     if source.suffix.lower() == ".duckdb":
-        names: list[str | None] = [*run] if run else [None]
-        for name in names:
-            _report_imported(out, import_run(source, out, name, depth=depth), as_json=as_json)
+        _report_imported(out, import_runs(source, out, run or (), depth=depth), as_json=as_json)
         return
     if run:
         raise InputError("--run is for DuckDB files", path=source, remedy="Name one, or leave --run out.")
@@ -180,7 +193,8 @@ def import_(
         finally:
             shown.end()
     elif is_table_of_votes(source):
-        found = import_votes(source, out, labels, voter=voter, own_documents=own_documents)
+        seen = Corpus(docs, None, id_field, text_field, labels_field) if docs else None
+        found = import_votes(source, out, labels, voter=voter, own_documents=own_documents, shown=seen)
     else:
         name = voter or source.name.partition(".")[0]
         fields = {"id_field": id_field, "text_field": text_field, "labels_field": labels_field}
@@ -200,6 +214,7 @@ def _report_cast(out: Path, done: VotingProgress, *, as_json: bool) -> None:
                 "out": str(out),
                 "documents": done.documents,
                 "unreadable": done.unreadable,
+                "unreadable_rows": _rows(done.rows),
                 "votes": dict(sorted(done.votes.items())),
                 "failures": failures,
                 "given_up": done.given_up,
@@ -223,8 +238,7 @@ def _report_cast(out: Path, done: VotingProgress, *, as_json: bool) -> None:
         )
     for voter in done.given_up:
         say(f"{voter}: given up; documents after that have no vote of it. Mend it and have it vote again.")
-    if done.unreadable:
-        say(f"{done.unreadable:,} rows of the corpus could not be read.")
+    _say_rows(done.unreadable, done.rows)
     if not as_json:
         say(f"Next: labelmill votes summary {out}, or labelmill votes combine {out}")
     if failures or done.unreadable:
@@ -239,8 +253,11 @@ def _report_imported(out: Path, found: Imported, *, as_json: bool) -> None:
                 "out": str(out),
                 "documents": found.documents,
                 "unreadable": found.unreadable,
+                "unreadable_rows": _rows(found.rows),
                 "votes": dict(sorted(found.votes.items())),
                 "outside_taxonomy": outside,
+                "repeated": {"same": found.same, "against": found.against, "example": found.example},
+                "not_among_shown": found.unshown,
             }
         )
     else:
@@ -253,7 +270,29 @@ def _report_imported(out: Path, found: Imported, *, as_json: bool) -> None:
             f"{sum(outside.values()):,} votes on {len(outside):,} labels are left out, which the taxonomy lacks, "
             f"for example {worst!r}: {found.examples[worst]}"
         )
-    if found.unreadable:
-        say(f"{found.unreadable:,} rows could not be read.")
-    if outside or found.unreadable:
+    if found.against:
+        say(
+            f"{found.against:,} rows say the opposite of one before them, which counts, for example {found.example}. "
+            "Mend them, and import again."
+        )
+    if found.same:
+        example = "" if found.against else f", for example {found.example}"
+        say(f"Note: {found.same:,} rows say once more what one before them says{example}.")
+    if found.unshown:
+        say(f"Note: {found.unshown:,} documents with votes are not among --docs; they count as shown, too.")
+    _say_rows(found.unreadable, found.rows)
+    if outside or found.unreadable or found.against:
         raise typer.Exit(3)
+
+
+def _rows(rows: Sequence[Failure]) -> list[dict[str, str]]:
+    return [{"source": each.source, "kind": each.kind, "message": each.message} for each in rows]
+
+
+def _say_rows(count: int, rows: Sequence[Failure]) -> None:
+    if count:
+        say(f"{count:,} rows could not be read:")
+    for each in rows[:_TOLD]:
+        say(f"  {each.source}: {each.message}")
+    if count > _TOLD:
+        say("  … --json lists them.")

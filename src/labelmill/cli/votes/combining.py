@@ -68,12 +68,20 @@ def combine(
     gold: Gold = None,
     voter: Voters = None,
     threshold: Annotated[
-        float | None, typer.Option(help="Score that a label of the final set has at least. Default: 0.5.")
+        float | None,
+        typer.Option(
+            help="Score, in 0..1, that a label of the final set has at least. Default: 0.5; none with --exclusive."
+        ),
     ] = None,
-    top_k: Annotated[int | None, typer.Option(min=1, help="Labels of a final set at most.")] = None,
+    top_k: Annotated[
+        int | None, typer.Option(min=1, help="Labels of a final set at most; not with --exclusive, where it is one.")
+    ] = None,
     run: Annotated[
         str | None, typer.Option(help="Name of the run. Default: made of the method and its options.")
     ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Write over a run of this name that was combined in another way.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of the parts of gold that are left out in turn.")] = 0,
     id_field: options.IdField = "id",
     text_field: options.TextField = "text",
@@ -98,6 +106,7 @@ def combine(
             threshold=threshold,
             top_k=top_k,
             run=run,
+            replace=replace,
             seed=seed,
             on_progress=shown.show,
         )

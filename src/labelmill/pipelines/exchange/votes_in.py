@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from uuid import uuid4
@@ -12,9 +13,11 @@ from labelmill.errors import InputError
 from labelmill.formats import Judged, Opinion
 from labelmill.pipelines.exchange.reading import Source, open_source
 from labelmill.pipelines.exchange.resolving import Resolver
-from labelmill.pipelines.voting.importing import Imported
+from labelmill.pipelines.voting.importing import MOST_ROWS, Imported
+from labelmill.records import Failure
 from labelmill.store import Store
-from labelmill.store.votes import MOST_FAILURES, VoterRow, VoteWriter
+from labelmill.store.vote_writer import MOST_FAILURES, VoteWriter
+from labelmill.store.votes import VoterRow
 from labelmill.taxonomy import Taxonomy
 
 _BATCH = 2_000
@@ -54,17 +57,18 @@ def import_opinions(
     if not survey.votes and (resolver.outside or not survey.voters):
         raise _nothing(source, survey, resolver)
     found = Imported(unreadable=survey.unreadable, outside=Counter(resolver.outside), examples=dict(resolver.examples))
-    with Store(out, write=True) as store:
-        writers = _writers(store, source, survey, taxonomy)
+    found.rows = survey.rows
+    with ExitStack() as stack:
+        store = stack.enter_context(Store(out, write=True))
+        writer = stack.enter_context(_writer(store, source, survey, taxonomy))
         documents = (item for item in source.documents() if isinstance(item, Judged))
         while batch := list(islice(documents, _BATCH)):
-            _write(writers, batch, survey, resolver, taxonomy, found)
+            _write(writer, batch, survey, resolver, taxonomy, found)
             on_progress(found.documents)
-        failures = [(survey.voters[0], "", "outside-taxonomy", why) for why in found.examples.values()]
-        for place, writer in enumerate(writers):
-            if not place and failures:
-                writer.fail(failures[:MOST_FAILURES])
-            writer.finish()
+        for who in survey.voters:
+            named = [found.examples[label] for label in survey.strange.get(who, ()) if label in found.examples]
+            writer.fail([(who, "", "outside-taxonomy", why) for why in named])
+        writer.finish()
     return found
 
 
@@ -77,6 +81,8 @@ class _Survey:
         predicted: Whether programs vote.
         unreadable: How many entries are of no use.
         reason: Why the first of them is not.
+        rows: The first of them.
+        strange: Of each voter, labels that it names and the taxonomy lacks, as many as are kept.
     """
 
     def __init__(self, source: Source, resolver: Resolver, *, predictions: bool) -> None:
@@ -84,10 +90,13 @@ class _Survey:
         programs: Counter[str] = Counter()
         outside: tuple[Counter[str], Counter[str]] = Counter(), Counter()
         self.unreadable, self.reason = 0, ""
+        self.rows: list[Failure] = []
+        self.strange: dict[str, dict[str, None]] = {}
         for item in source.documents():
             if not isinstance(item, Judged):
                 self.unreadable += 1
                 self.reason = self.reason or f"{item.source}: {item.message}"
+                self.rows += [item] if len(self.rows) < MOST_ROWS else []
                 continue
             for opinion in item.opinions:
                 counts = programs if opinion.predicted else people
@@ -95,6 +104,9 @@ class _Survey:
                 for vote in opinion.votes:
                     if resolver.position(vote.label) is None:
                         outside[opinion.predicted][vote.label] += 1
+                        named = self.strange.setdefault(opinion.who, {})
+                        if len(named) < MOST_FAILURES:
+                            named[vote.label] = None
                     else:
                         counts[opinion.who] += 1
         self.predicted = predictions or not people
@@ -113,12 +125,11 @@ class _Survey:
         return iter(heard.values())
 
 
-def _writers(store: Store, source: Source, survey: _Survey, taxonomy: Taxonomy) -> list[VoteWriter]:
-    """Make a writer for all voters where all were shown all, else one for each."""
+def _writer(store: Store, source: Source, survey: _Survey, taxonomy: Taxonomy) -> VoteWriter:
+    """Make the writer of all voters, who were shown all documents, or each its own."""
     silence = source.electors.silence if source.electors else {}
     rows = [VoterRow(who, "imported", str(source.path), silence=silence.get(who, True)) for who in survey.voters]
-    groups = [rows] if _together(source, survey) else [[row] for row in rows]
-    return [VoteWriter(store, group, taxonomy, uuid4().hex) for group in groups]
+    return VoteWriter(store, rows, taxonomy, uuid4().hex, apart=not _together(source, survey))
 
 
 def _together(source: Source, survey: _Survey) -> bool:
@@ -129,7 +140,7 @@ def _together(source: Source, survey: _Survey) -> bool:
 
 
 def _write(
-    writers: Sequence[VoteWriter],
+    writer: VoteWriter,
     batch: Sequence[Judged],
     survey: _Survey,
     resolver: Resolver,
@@ -145,12 +156,11 @@ def _write(
             votes.setdefault(opinion.who, []).extend(rows)
             found.votes[opinion.who] += len(rows)
     found.documents += len(batch)
-    if len(writers) < len(survey.voters):
-        writers[0].write([document.document for document in batch], [row for rows in votes.values() for row in rows])
+    if not writer.apart:
+        writer.write([document.document for document in batch], [row for rows in votes.values() for row in rows])
         return
-    for who, writer in zip(survey.voters, writers, strict=True):
-        if who in shown:
-            writer.write(shown[who], votes[who])
+    for who, documents in shown.items():
+        writer.write(documents, votes[who], who)
 
 
 def _rows(

@@ -26,15 +26,21 @@ from labelmill.retrievers.base import Embedder
 from labelmill.retrievers.neighbours import Neighbours
 from labelmill.store import Store
 from labelmill.store.answers import KeptAnswers
-from labelmill.store.votes import MOST_FAILURES, VoterRow, VoteWriter
+from labelmill.store.vote_writer import MOST_FAILURES, VoteWriter
+from labelmill.store.votes import VoterRow
 from labelmill.taxonomy import Taxonomy
 
 LIMIT_SECONDS = 5.0
+MOST_ROWS = 10_000
+"""Of those that are no documents; further ones are counted alone."""
 
 _BATCH, _BATCH_TO_ASK = 256, 32
 """Documents of a commit; fewer where a model is asked, which takes longer."""
 
 _CHUNK_CHARACTERS, _CHUNK_OVERLAP = 1200, 100
+_MOST_CHUNKS = 32
+"""Of a document that is compared with others; of a longer one as many stretches, from its beginning to its end."""
+
 _NEIGHBOURS_DEPTH = 10
 _LEAST_SHARE = 0.25
 """Of the neighbours' votes, for a vote for a label."""
@@ -73,6 +79,7 @@ class VotingProgress:
         documents: Shown to all voters.
         total: How many there are, where that is known.
         unreadable: Rows of the corpus that are no documents.
+        rows: The first of them: where each is, and why.
         votes: Cast, by voter.
         failed: Failures by voter and kind.
         examples: A failure's document and message, by voter and kind.
@@ -85,6 +92,7 @@ class VotingProgress:
     documents: int = 0
     total: int | None = None
     unreadable: int = 0
+    rows: list[Failure] = field(default_factory=list)
     votes: Counter[str] = field(default_factory=Counter)
     failed: Counter[tuple[str, str]] = field(default_factory=Counter)
     examples: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
@@ -126,7 +134,7 @@ def apply_votes(
     jobs: int = 2,
     on_progress: Callable[[VotingProgress], None] = lambda _: None,
 ) -> VotingProgress:
-    """Have voters vote on the documents of a corpus; what they said before is replaced.
+    """Have voters vote on the documents of a corpus; what they said before is replaced once all have voted.
 
     A function that raises, or takes too long, or names a label that is not there, has a failure for that document, and
     everything else goes on. One that hangs or crashes three times is given up. A model's answers to questions are kept
@@ -149,7 +157,7 @@ def apply_votes(
     """
     sources = [{"kind": "function", "path": str(path)} for path in electorate.functions]
     sources += [{"kind": "rules", "path": str(path)} for path in electorate.rules]
-    listed = list_voters(sources)
+    listed = list_voters(sources, limit_seconds)
     voters = [VoterRow(name, kind, source) for name, kind, source in listed]
     progress = VotingProgress(total=corpus.count())
     here = _voters_here(taxonomy, electorate, progress)
@@ -168,8 +176,7 @@ def apply_votes(
             stack.callback(kept.close)
             programs = [Questioning(form) for form in asked]
             interviewer = stack.enter_context(Interviewer(programs, electorate.prompting, kept, progress.add))
-        # Now that all can vote: what they said before is dropped.
-        writer = VoteWriter(store, voters, taxonomy, uuid4().hex)
+        writer = stack.enter_context(VoteWriter(store, voters, taxonomy, uuid4().hex))
         workers = [Worker(sources, limit_seconds, strikes) for _ in range(jobs if names else 0)]
         for worker in workers:
             stack.callback(worker.close)
@@ -187,6 +194,12 @@ def apply_votes(
             progress.votes.update(row[0] for row in rows)
             progress.documents += len(documents)
             on_progress(progress)
+        if not progress.documents:
+            raise InputError(
+                f"none of its {progress.unreadable:,} rows is a document, and nobody's votes are replaced",
+                path=corpus.paths[0],
+                remedy="Check the file, --id-field and --text-field.",
+            )
         progress.given_up = sorted(name for name, count in strikes.items() if count >= STRIKES)
         writer.finish(progress.given_up)
     return progress
@@ -197,7 +210,8 @@ def _batches(corpus: Corpus, progress: VotingProgress, size: int) -> Iterator[li
     for item in corpus.documents():
         if isinstance(item, Failure):
             progress.unreadable += 1
-            progress.examples.setdefault(("", item.kind), (item.source, item.message))
+            if len(progress.rows) < MOST_ROWS:
+                progress.rows.append(item)
             continue
         batch.append(item)
         if len(batch) == size:
@@ -319,7 +333,7 @@ def _neighbour_votes(taxonomy: Taxonomy, electorate: Electorate, progress: Votin
             path=electorate.neighbours[0],
             remedy="Give --neighbours documents with gold.",
         )
-    texts = [chunk(each.text, _CHUNK_CHARACTERS, _CHUNK_OVERLAP) for each in gold]
+    texts = [_pieces(each.text) for each in gold]
     known = [_positions(taxonomy, each, progress) for each in gold]
     places: dict[str, list[int]] = {}
     for place, each in enumerate(gold):
@@ -327,7 +341,7 @@ def _neighbour_votes(taxonomy: Taxonomy, electorate: Electorate, progress: Votin
     near = Neighbours(electorate.embedder, texts, known)
 
     def vote(documents: Sequence[Document]) -> list[Row]:
-        queries = [chunk(document.text, _CHUNK_CHARACTERS, _CHUNK_OVERLAP) for document in documents]
+        queries = [_pieces(document.text) for document in documents]
         own = [places.get(document.id, []) for document in documents]
         rows: list[Row] = []
         for document, hits in zip(documents, near.retrieve(queries, _NEIGHBOURS_DEPTH, own), strict=True):
@@ -340,6 +354,17 @@ def _neighbour_votes(taxonomy: Taxonomy, electorate: Electorate, progress: Votin
         return rows
 
     return vote
+
+
+def _pieces(text: str) -> list[str]:
+    """Cut a text into chunks, of a long one no more than tell what it is about."""
+    longest = _MOST_CHUNKS * (_CHUNK_CHARACTERS - _CHUNK_OVERLAP)
+    if len(text) <= longest:
+        return chunk(text, _CHUNK_CHARACTERS, _CHUNK_OVERLAP)[:_MOST_CHUNKS]
+    last = len(text) - _CHUNK_CHARACTERS
+    starts = [last * number // (_MOST_CHUNKS - 1) for number in range(_MOST_CHUNKS)]
+    pieces = (text[start : start + _CHUNK_CHARACTERS] for start in starts)
+    return [piece for piece in pieces if piece.strip()]
 
 
 def _positions(taxonomy: Taxonomy, document: Document, progress: VotingProgress) -> list[int]:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from labelmill.errors import InputError, StoreError
+from labelmill.errors import InputError
 from labelmill.eval.gold import resolve_gold
 from labelmill.eval.rankings import PADDING
 from labelmill.learning.votes import KnownLabels, Voter, Votes
 from labelmill.pipelines.gold import GoldCorpus
 from labelmill.store import Store
-from labelmill.store.votes import VoterRow, read_voters, read_voters_taxonomy, read_votes
+from labelmill.store.votes import VoterRow, check_voters, read_voters, read_voters_taxonomy, read_votes
 from labelmill.taxonomy import Taxonomy
 
 
@@ -72,18 +72,13 @@ def hold_election(path: str | Path, *, voters: Sequence[str] = (), gold: GoldCor
     )
     known, elsewhere, notes = _known(gold, columns.documents, taxonomy)
     if unfinished := [each.voter for each in chosen if not each.complete]:
-        notes.append(f"not all documents were put to {', '.join(unfinished)}: stopped, or given up after hanging")
+        notes.append(f"not all documents were put to {', '.join(unfinished)}: given up after hanging")
     return Election(chosen, columns.documents, taxonomy, votes, known, elsewhere, tuple(notes))
 
 
 def _chosen(path: str | Path, there: Sequence[VoterRow], voters: Sequence[str]) -> list[VoterRow]:
-    if not there:
-        raise StoreError(
-            f"{path} holds no votes. Cast some with: labelmill votes apply … --out {path}, or import them."
-        )
     names = {each.voter: each for each in there}
-    if unknown := [name for name in voters if name not in names]:
-        raise StoreError(f"{path} has no voter {unknown[0]!r}. It has: {', '.join(names)}.")
+    check_voters(Path(path), names, voters)
     chosen = [names[name] for name in dict.fromkeys(voters)] if voters else list(there)
     other = next((each for each in chosen if each.taxonomy != chosen[0].taxonomy), None)
     if other is not None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from labelmill.corpus import read_documents
+from labelmill.corpus import Corpus, read_documents
 from labelmill.errors import GoldError, InputError
 from labelmill.pipelines.confidence import claims_probabilities
 from labelmill.records import Document, Failure
@@ -18,10 +18,14 @@ from labelmill.store import Store
 from labelmill.store.incoming import Incoming
 from labelmill.store.reader import choose_run, read_taxonomy
 from labelmill.store.standings import read_program
-from labelmill.store.votes import MOST_FAILURES, VoterRow, VoteWriter, copy_run
+from labelmill.store.vote_writer import MOST_FAILURES, VoteWriter, copy_run
+from labelmill.store.votes import VoterRow
 from labelmill.taxonomy import Taxonomy
 
 DEPTH = 50
+MOST_ROWS = 10_000
+"""Of those that are no documents; further ones are counted alone."""
+
 _BATCH = 1000
 
 
@@ -35,6 +39,11 @@ class Imported:
         unreadable: Rows that are no documents.
         outside: Labels that the taxonomy does not have, and on how many votes.
         examples: Why, of each of them.
+        rows: Those that are no documents, the first of them: where each is, and why.
+        same: Rows of a table that say once more what one before them says.
+        against: Rows of a table that say the opposite of one before them, which counts.
+        example: One of these.
+        unshown: Documents of a table that are not among those that voters were said to have been shown.
     """
 
     votes: Counter[str] = field(default_factory=Counter)
@@ -42,33 +51,57 @@ class Imported:
     unreadable: int = 0
     outside: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
+    rows: list[Failure] = field(default_factory=list)
+    same: int = 0
+    against: int = 0
+    example: str = ""
+    unshown: int = 0
+
+    def skip(self, row: Failure) -> None:
+        """Count a row that is no document."""
+        self.unreadable += 1
+        if len(self.rows) < MOST_ROWS:
+            self.rows.append(row)
 
 
-def import_run(source: str | Path, out: str | Path, run: str | None = None, *, depth: int = DEPTH) -> Imported:
-    """Make a run a voter: for its final sets, and against what it ranked and did not choose.
+def import_runs(source: str | Path, out: str | Path, runs: Sequence[str] = (), *, depth: int = DEPTH) -> Imported:
+    """Make runs voters: for their final sets, and against what they ranked and did not choose. All of them, or none.
 
     Args:
-        source: The DuckDB file of the run.
+        source: The DuckDB file of the runs.
         out: The DuckDB file of the votes; may be the same.
-        run: Its name; the newest by default.
-        depth: How far down its rankings its votes go.
+        runs: Their names; the newest by default.
+        depth: How far down their rankings their votes go.
 
     Raises:
-        StoreError: A file or the run is not there.
+        StoreError: A file or a run is not there, or they are of another taxonomy than the file's voters.
+        InputError: A run is made of votes, or they are of different taxonomies.
     """
     with Store(source) as store:
-        name = choose_run(store, run)
-        taxonomy, program = read_taxonomy(store, name), read_program(store, name)
-    if "combine" in program:
-        raise InputError(f"run {name!r} is made of votes, and would vote with itself", remedy="Name another run.")
-    same = Path(source).resolve() == Path(out).resolve()
-    with Store(out, write=True) as store:
-        writer = VoteWriter(store, [VoterRow(name, "run", str(source), silence=True)], taxonomy, uuid4().hex)
-        votes, documents = copy_run(
-            store, writer, name, None if same else Path(source), depth, probabilities=claims_probabilities(program)
-        )
+        names = list(dict.fromkeys(choose_run(store, run) for run in runs)) or [choose_run(store, None)]
+        taxonomies = [read_taxonomy(store, name) for name in names]
+        programs = [read_program(store, name) for name in names]
+    for name, program, taxonomy in zip(names, programs, taxonomies, strict=True):
+        if "combine" in program:
+            raise InputError(f"run {name!r} is made of votes, and would vote with itself", remedy="Name another run.")
+        if taxonomy.key != taxonomies[0].key:
+            raise InputError(
+                f"runs {names[0]!r} and {name!r} are of different taxonomies, and voters of a file vote on one",
+                path=source,
+                remedy="Import them into different files.",
+            )
+    other = None if Path(source).resolve() == Path(out).resolve() else Path(source)
+    voters = [VoterRow(name, "run", str(source), silence=True) for name in names]
+    with (
+        Store(out, write=True) as store,
+        VoteWriter(store, voters, taxonomies[0], uuid4().hex, apart=True) as writer,
+    ):
+        for name, program in zip(names, programs, strict=True):
+            copy_run(store, writer, name, other, depth, probabilities=claims_probabilities(program))
+        documents = writer.documents()
+        votes = writer.count()
         writer.finish()
-    return Imported(Counter({name: votes}), documents)
+    return Imported(Counter(votes), documents)
 
 
 def import_labels(
@@ -95,11 +128,12 @@ def import_labels(
         raise InputError(
             f"no document has {labels_field!r}", path=paths[0], remedy="Name the field with --labels-field."
         )
-    with Store(out, write=True) as store:
-        row = VoterRow(voter, "imported", ", ".join(map(str, paths)), silence=True)
-        writer = VoteWriter(store, [row], taxonomy, uuid4().hex)
+    row = VoterRow(voter, "imported", ", ".join(map(str, paths)), silence=True)
+    with Store(out, write=True) as store, VoteWriter(store, [row], taxonomy, uuid4().hex) as writer:
         for batch in chain([first], batches):
             _write(writer, voter, batch, taxonomy, found)
+        if found.outside and not found.votes[voter]:
+            raise InputError("no vote is on a label of the taxonomy", path=paths[0], remedy=_first(found))
         _fail(writer, voter, found)
         writer.finish()
     return found
@@ -110,7 +144,7 @@ def _labelled(items: Iterable[Document | Failure], found: Imported) -> Iterator[
     batch: list[Document] = []
     for item in items:
         if isinstance(item, Failure):
-            found.unreadable += 1
+            found.skip(item)
         elif item.labels is not None:
             batch.append(item)
         if len(batch) == _BATCH:
@@ -146,7 +180,13 @@ def _fail(writer: VoteWriter, voter: str, found: Imported) -> None:
 
 
 def import_votes(
-    path: str | Path, out: str | Path, taxonomy: Taxonomy, *, voter: str | None = None, own_documents: bool = False
+    path: str | Path,
+    out: str | Path,
+    taxonomy: Taxonomy,
+    *,
+    voter: str | None = None,
+    own_documents: bool = False,
+    shown: Corpus | None = None,
 ) -> Imported:
     """Read a table of votes: a row for each, with ``document``, ``label``, and, where there are, the others.
 
@@ -159,28 +199,48 @@ def import_votes(
         taxonomy: The labels.
         voter: Who votes where the table does not say.
         own_documents: Whether each voter was shown only what it voted on; else all were shown all of the file.
+        shown: The documents that all voters were shown, beside those of the file.
 
     Raises:
-        InputError: The file is none, or a row of it cannot be used.
+        InputError: The file is none, a row of it cannot be used, or nobody votes on a label of the taxonomy.
+        CorpusError: Documents that were shown cannot be read.
     """
     found = Imported()
     with Store(out, write=True) as store:
         incoming = Incoming(store, Path(path), voter or Path(path).name.partition(".")[0])
         names: dict[str, str | None] = {name: _resolve(taxonomy, name, found) for name in incoming.labels()}
-        found.outside = Counter({name: incoming.count(name) for name in found.outside})
         incoming.resolve({name: label for name, label in names.items() if label is not None})
+        outside = incoming.outside()
+        found.outside = Counter()
+        for _, label, count in outside:
+            found.outside[label] += count
         voters = incoming.voters()
         if not voters:
             raise InputError("no vote is on a label of the taxonomy", path=path, remedy=_first(found))
-        groups = [[each] for each in voters] if own_documents else [voters]
-        for group in groups:
-            rows = [VoterRow(each, "imported", str(path)) for each in group]
-            writer = VoteWriter(store, rows, taxonomy, uuid4().hex)
-            found.votes += Counter(incoming.copy(writer, group, own_documents=own_documents))
-            _fail(writer, group[0], found)
+        if shown is not None:
+            found.unshown = incoming.show(_ids(shown, found))
+        rows = [VoterRow(each, "imported", str(path)) for each in voters]
+        with VoteWriter(store, rows, taxonomy, uuid4().hex, apart=own_documents) as writer:
+            for group in [[each] for each in voters] if own_documents else [voters]:
+                incoming.copy(writer, group, own_documents=own_documents)
+            found.votes = Counter(writer.count())
+            if incoming.count() > found.votes.total():
+                repeated = incoming.repeated()
+                found.same, found.against, found.example = repeated.same, repeated.against, repeated.example
+            for each in voters:
+                named = [label for who, label, _ in outside if who == each][:MOST_FAILURES]
+                writer.fail([(each, "", "outside-taxonomy", found.examples[label]) for label in named])
             writer.finish()
         found.documents = incoming.documents()
     return found
+
+
+def _ids(corpus: Corpus, found: Imported) -> Iterator[str]:
+    for item in corpus.documents():
+        if isinstance(item, Failure):
+            found.skip(item)
+        else:
+            yield item.id
 
 
 def _first(found: Imported) -> str:

@@ -30,7 +30,12 @@ STRIKES = 3
 _PYTHON = sys.executable, "-P"
 """Without the current folder among those of modules, whose files are data, and may be called as a module is."""
 
-_START_SECONDS = 120.0
+_PLACE_BYTES = 8 + 400
+"""Of the file in which a worker says where it is: a document's place, and what is at work."""
+
+_LOADING_SECONDS = 60.0
+"""That a module may take to be loaded, or ten times the limit where that is more."""
+
 _LOOK_SECONDS = 0.05
 _WAITING = 10.0
 """Times the limit that a function may wait for something, where the limit is of work."""
@@ -52,11 +57,12 @@ class Cast:
 
 
 class _Hung(Exception):  # noqa: N818 - never leaves this file
-    """A worker did not come back from a document: its place, and the kind of failure."""
+    """A worker did not come back from a document: its place, the kind of failure, and what was at work."""
 
-    def __init__(self, place: int, kind: str) -> None:
+    def __init__(self, where: bytes, kind: str) -> None:
         super().__init__(kind)
-        self.place, self.kind = place, kind
+        self.place, self.kind = struct.unpack("<q", where[:8])[0], kind
+        self.at = where[8:].rstrip(b"\0").decode("utf-8", "replace")
 
 
 class Worker:
@@ -94,14 +100,15 @@ class Worker:
                     break
             else:
                 if bad:
-                    self._fail(bad.pop(), cast)
+                    self._fail(voter, bad.pop(), cast)
         for each in reversed(bad):
-            self._fail(each, cast)
+            self._fail(voter, each, cast)
         return cast
 
-    def _fail(self, hung: _Hung, cast: Cast) -> None:
+    def _fail(self, voter: str, hung: _Hung, cast: Cast) -> None:
         what = f"took more than {self._limit:g} seconds" if hung.kind == "timeout" else "ended its process"
-        cast.failures.append((hung.place, hung.kind, f"the function {what}"))
+        at = f", at {hung.at}" if hung.at else ""
+        cast.failures.append((hung.place, hung.kind, f"{voter} {what}{at}"))
         cast.seen = hung.place + 1
 
     def stop(self) -> None:
@@ -131,20 +138,20 @@ class Worker:
     def _ask(self, request: Mapping[str, Any], start: int) -> Any:
         process = self._started()
         assert self._place is not None
-        self._place[:8] = struct.pack("<q", start)
+        self._place[:] = struct.pack("<q", start).ljust(_PLACE_BYTES, b"\0")
         self._at = (start, time.monotonic(), _work_seconds(process.pid))
         try:
             line = _exchange(process, request, lambda: self._kind_of_silence(process))
         except (BrokenPipeError, EOFError):
             line = None
         except TimeoutError:
-            place = struct.unpack("<q", self._place[:8])[0]
+            where = self._place[:]
             self.close()
-            raise _Hung(place, "timeout") from None
+            raise _Hung(where, "timeout") from None
         if line is None:
-            place = struct.unpack("<q", self._place[:8])[0]
+            where = self._place[:]
             self.close()
-            raise _Hung(place, "crashed")
+            raise _Hung(where, "crashed")
         return orjson.loads(line)
 
     def _kind_of_silence(self, process: subprocess.Popen[bytes]) -> bool:
@@ -164,15 +171,15 @@ class Worker:
         self._go_on()
         self._folder = tempfile.TemporaryDirectory(prefix="labelmill-")
         path = Path(self._folder.name) / "place"
-        path.write_bytes(bytes(8))
+        path.write_bytes(bytes(_PLACE_BYTES))
         with path.open("r+b") as file:
-            self._place = mmap.mmap(file.fileno(), 8)
+            self._place = mmap.mmap(file.fileno(), 0)
         command = [*_PYTHON, "-m", "labelmill.pipelines.voting.worker", str(path)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
         self._go_on()
-        began = time.monotonic()
+        began, most = time.monotonic(), _loading_seconds(self._limit)
         try:
-            _exchange(self._process, {"sources": self._sources}, lambda: time.monotonic() - began > _START_SECONDS)
+            _exchange(self._process, {"sources": self._sources}, lambda: time.monotonic() - began > most)
         except (BrokenPipeError, EOFError, TimeoutError):
             self.close()
             raise LabelmillError(
@@ -187,15 +194,19 @@ class Worker:
             raise CancelledError
 
 
-def list_voters(sources: Sequence[Mapping[str, str]]) -> list[tuple[str, str, str]]:
+def list_voters(sources: Sequence[Mapping[str, str]], limit: float) -> list[tuple[str, str, str]]:
     """Ask a process which voters there are: name, kind and file of each.
+
+    Args:
+        sources: As for `Worker`.
+        limit: As for `Worker`; a module may take ten times that to be loaded, and a minute in any case.
 
     Raises:
         InputError: A source cannot be used, or two voters have one name.
     """
     found: list[tuple[str, str, str]] = []
     for source in sources:
-        names = _names(source)
+        names = _names(source, _loading_seconds(limit))
         found += [(name, source["kind"], source["path"]) for name in names]
     counted = Counter(name for name, _, _ in found)
     if twice := [name for name, count in counted.items() if count > 1]:
@@ -203,7 +214,11 @@ def list_voters(sources: Sequence[Mapping[str, str]]) -> list[tuple[str, str, st
     return found
 
 
-def _names(source: Mapping[str, str]) -> list[str]:
+def _loading_seconds(limit: float) -> float:
+    return max(_LOADING_SECONDS, limit * _WAITING)
+
+
+def _names(source: Mapping[str, str], seconds: float) -> list[str]:
     if source["kind"] == "rules":
         from labelmill.pipelines.voting.rules import read_rules
 
@@ -212,24 +227,29 @@ def _names(source: Mapping[str, str]) -> list[str]:
     code = (
         "import sys, os, json; out = os.dup(1); os.dup2(2, 1)\n"
         "from labelmill.pipelines.voting.functions import load_functions\n"
+        "from labelmill.pipelines.voting.orphans import end_with_parent\n"
+        "end_with_parent()\n"
         "from labelmill.errors import InputError\n"
         "try: told = {'names': list(load_functions(sys.argv[1]))}\n"
         "except InputError as error: told = {'error': str(error)}\n"
         "os.write(out, json.dumps(told).encode())"
     )
+    command = [*_PYTHON, "-c", code, source["path"]]
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True
+    )  # in a session of its own, which Ctrl-C does not reach: it would print a traceback
     try:
-        ended = subprocess.run(
-            [*_PYTHON, "-c", code, source["path"]],
-            stdout=subprocess.PIPE,
-            timeout=_START_SECONDS,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-        told = orjson.loads(ended.stdout)
-    except (subprocess.TimeoutExpired, orjson.JSONDecodeError):
+        told = orjson.loads(process.communicate(timeout=seconds)[0])
+    except subprocess.TimeoutExpired:
         raise InputError(
-            "the module does not come to its end when it is run", path=source["path"], remedy="Mend it."
+            f"the module is not loaded after {seconds:g} seconds",
+            path=source["path"],
+            remedy="See what it does outside its functions, or give it ten times as many --seconds as a document.",
         ) from None
+    except orjson.JSONDecodeError:
+        raise InputError("the module ends Python when it is loaded", path=source["path"], remedy="Mend it.") from None
+    finally:
+        _kill(process)
     if "error" in told:
         raise InputError(told["error"])
     return list(told["names"])

@@ -10,7 +10,7 @@ import csv
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from labelmill.errors import InputError
 
 _FIELDS = {"label", "words", "regex", "against", "voter", "confidence"}
 _SPACES = r"\s+"
+_TOLD = 120
 _TRUE, _FALSE = {"true", "yes", "1", "y"}, {"", "false", "no", "0", "n"}
 
 
@@ -45,6 +46,12 @@ class Rule:
     confidence: float = 1.0
     line: int = 0
 
+    def __str__(self) -> str:
+        """Say in a few words which one it is."""
+        where = f" in line {self.line}" if self.line else ""
+        told = " ".join(f"the rule of {self.label!r}{where}, {', '.join((*self.words, *self.regex))}".split())
+        return told if len(told) <= _TOLD else f"{told[: _TOLD - 1]}…"
+
 
 @dataclass(frozen=True, slots=True)
 class RuleVoter:
@@ -58,10 +65,16 @@ class RuleVoter:
         """Compile rules that were read."""
         return cls(name, [(_compile(rule), rule) for rule in rules])
 
-    def vote(self, text: str) -> dict[str, float]:
-        """Say for each label that a rule speaks of what it is worth."""
+    def vote(self, text: str, at: Callable[[int], None] = lambda _: None) -> dict[str, float]:
+        """Say for each label that a rule speaks of what it is worth.
+
+        Args:
+            text: Of the document.
+            at: Told before each rule which one it is.
+        """
         found: dict[str, float] = {}
-        for patterns, rule in self.rules:
+        for number, (patterns, rule) in enumerate(self.rules):
+            at(number)
             if rule.label not in found and any(pattern.search(text) for pattern in patterns):
                 found[rule.label] = -rule.confidence if rule.against else rule.confidence
         return found

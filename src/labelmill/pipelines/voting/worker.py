@@ -1,8 +1,8 @@
 """The process in which a user's functions and expressions run: it may be killed at any moment, and loses nothing.
 
 It reads lines of JSON from standard input and answers each with one on what was standard output; what the user's code
-prints goes to standard error. Before each document it writes the document's place into a file that the parent maps, so
-that the parent knows where it stands when it does not come back.
+prints goes to standard error. Before each document it writes the document's place into a file that the parent maps, and
+before each rule which one it is, so that the parent knows where it stands when it does not come back.
 """
 
 from __future__ import annotations
@@ -18,22 +18,27 @@ from typing import Any
 import orjson
 
 from labelmill.pipelines.voting.functions import load_functions, read_answer
+from labelmill.pipelines.voting.orphans import end_with_parent
 from labelmill.pipelines.voting.rules import RuleVoter, read_rules
 from labelmill.records import Document
+
+_NUMBER = 8
+"""Bytes of a document's place; what is at work follows, where it is a rule."""
 
 Vote = Callable[[Document], Any]
 
 
 def main() -> None:
     """Serve requests until standard input ends."""
+    end_with_parent()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    with Path(sys.argv[1]).open("r+b") as file, mmap.mmap(file.fileno(), 8) as place:
+    with Path(sys.argv[1]).open("r+b") as file, mmap.mmap(file.fileno(), 0) as place:
         voters: dict[str, Vote] = {}
         for line in sys.stdin.buffer:
             request = orjson.loads(line)
             if "sources" in request:
-                voters = load(request["sources"])
+                voters = load(request["sources"], place)
                 answer: Any = list(voters)
             else:
                 answer = _vote(voters[request["voter"]], request["documents"], request["start"], place)
@@ -41,7 +46,7 @@ def main() -> None:
             answers.flush()
 
 
-def load(sources: Sequence[Mapping[str, str]]) -> dict[str, Vote]:
+def load(sources: Sequence[Mapping[str, str]], place: mmap.mmap) -> dict[str, Vote]:
     """Load voters from modules and files of rules, by name; raises as their readers do."""
     found: dict[str, Vote] = {}
     for source in sources:
@@ -49,12 +54,18 @@ def load(sources: Sequence[Mapping[str, str]]) -> dict[str, Vote]:
             found |= load_functions(source["path"])
         else:
             for name, rules in read_rules(source["path"]).items():
-                found[name] = _of_rules(RuleVoter.of(name, rules))
+                found[name] = _of_rules(RuleVoter.of(name, rules), place)
     return found
 
 
-def _of_rules(voter: RuleVoter) -> Vote:
-    return lambda document: voter.vote(document.text)
+def _of_rules(voter: RuleVoter, place: mmap.mmap) -> Vote:
+    room = len(place) - _NUMBER - 1
+    told = [str(rule).encode("utf-8", "replace")[:room].ljust(room, b"\0") for _, rule in voter.rules]
+
+    def at(number: int) -> None:
+        place[_NUMBER:-1] = told[number]
+
+    return lambda document: voter.vote(document.text, at)
 
 
 def _vote(vote: Vote, documents: Sequence[tuple[str, str]], start: int, place: mmap.mmap) -> Any:
@@ -62,7 +73,7 @@ def _vote(vote: Vote, documents: Sequence[tuple[str, str]], start: int, place: m
     votes: list[tuple[int, str, float]] = []
     failures: list[tuple[int, str, str]] = []
     for number in range(start, len(documents)):
-        place[:8] = struct.pack("<q", number)
+        place[:_NUMBER] = struct.pack("<q", number)
         name, text = documents[number]
         try:
             said = read_answer(vote(Document(name, text)))
