@@ -89,8 +89,8 @@ def gold_of(path: Path) -> list[tuple]:
 def test_hugging_face_comes_back_as_gold(cli, soft, recipes, tags, tmp_path):
     """What people said, not what the run said; and eval takes it."""
     folder, gold = tmp_path / "set", tmp_path / "gold.jsonl"
-    for _ in range(2):  # a folder of ours is written anew
-        assert cli("export", soft, "--format", "huggingface", "--to", folder, "--docs", recipes).code == 0
+    for options in ([], ["--replace"]):  # a folder of ours is written anew
+        assert cli("export", soft, "--format", "huggingface", "--to", folder, "--docs", recipes, *options).code == 0
     assert cli("import", folder, "--format", "huggingface", "-t", tags, "--to", gold).code == 0
     assert gold_of(gold) == gold_of(recipes)
     evaluated = cli("eval", soft, "--run", "soft", "--gold", gold, "--json")
@@ -375,3 +375,60 @@ def test_gold_that_the_taxonomy_lacks_is_told(cli, soft, tmp_path):
     assert told["outside_taxonomy"] == {"stilts": 1}
     assert [told[name] for name in ("documents", "not_in_run", "not_in_corpus", "unreadable")] == [1, 1, 11, 1]
     assert "'stilts'" in done.err
+
+
+@pytest.mark.parametrize(
+    ("command", "format_", "name", "beside"),
+    [
+        ("export", "table", "x.jsonl", "x.jsonl"),
+        ("export", "label-studio", "x.json", "x.xml"),
+        ("export", "argilla", "x.json", "x.settings.json"),
+        ("export", "cleanlab", "x.npz", "x.labels.json"),
+        ("export", "huggingface", "x", "x/README.md"),
+        ("votes export", "snorkel", "x.npz", "x.npz"),
+        ("votes export", "wrench", "x", "x/label.json"),
+    ],
+)
+def test_an_export_writes_over_nothing_that_is_there(cli, soft, tmp_path, command, format_, name, beside):
+    """Nor over a file beside the one that was named."""
+    theirs = tmp_path / beside
+    theirs.parent.mkdir(exist_ok=True)
+    theirs.write_text("precious", encoding="utf-8")
+    refused = cli(*command.split(), soft, "--format", format_, "--to", tmp_path / name)
+    assert (refused.code, str(theirs) in refused.err, "--replace" in refused.err) == (1, True, True), refused
+    assert theirs.read_text(encoding="utf-8") == "precious"
+
+
+def test_an_export_never_writes_over_what_it_reads(cli, soft, recipes, tmp_path):
+    """Neither the database nor the documents, whatever they are called and whatever is said."""
+    store = soft.rename(tmp_path / "votes.jsonl")
+    docs = tmp_path / "docs.json"
+    docs.write_bytes(recipes.read_bytes())
+    link = tmp_path / "link.csv"
+    link.symlink_to(store)
+    inside = tmp_path / "set" / "data" / "train-00000-of-00001.parquet"
+    inside.parent.mkdir(parents=True)
+    inside.write_bytes(recipes.read_bytes())
+    before = store.read_bytes(), docs.read_bytes(), inside.read_bytes()
+    for target, options in (
+        (store, []),
+        (link, []),
+        (docs, ["--format", "argilla", "--docs", docs]),
+        (tmp_path / "set", ["--format", "huggingface", "--docs", inside]),
+    ):
+        refused = cli("export", store, "--to", target, "--replace", *options)
+        assert (refused.code, "stays as it is" in refused.err) == (1, True), refused
+    refused = cli("votes", "export", store, "--to", store, "--replace")
+    assert (refused.code, "stays as it is" in refused.err) == (1, True), refused
+    assert (store.read_bytes(), docs.read_bytes(), inside.read_bytes()) == before
+
+
+def test_a_second_split_of_wrench_needs_no_replace(cli, soft, recipes, tmp_path):
+    """Names of classes and voters are the same; the split itself is a file like any other."""
+    table, out = tmp_path / "one.jsonl", tmp_path / "one.duckdb"
+    ids = [json.loads(line)["id"] for line in recipes.read_text(encoding="utf-8").splitlines()]
+    rows = [{"voter": "a", "document": name, "label": "bread"} for name in ids]
+    assert cli("votes", "import", write_jsonl(table, rows), "-t", RECIPES / "tags.csv", "-o", out).code == 0
+    command = ["votes", "export", out, "--format", "wrench", "--to", tmp_path / "x", "--split"]
+    assert [cli(*command, each).code for each in ("train", "test", "test")] == [0, 0, 1]
+    assert cli(*command, "test", "--replace").code == 0

@@ -14,7 +14,7 @@ import typer
 from labelmill.cli import options
 from labelmill.cli.console import Progress, duration, put_json, say
 from labelmill.cli.evaluation import rollup_of
-from labelmill.cli.written import Replace, check_written
+from labelmill.cli.written import Replace, check_exported, check_written
 from labelmill.errors import InputError
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def export(
     exclusive: Annotated[
         bool, typer.Option("--exclusive", help="For cleanlab: a document has exactly one label.")
     ] = False,
+    replace: Replace = False,
     depth: options.Depth = None,
     ancestors: options.Ancestors = False,
     taxonomy: options.WholeTaxonomy = None,
@@ -96,6 +97,7 @@ def export(
 
     Example: labelmill export runs.duckdb --to labels.parquet
     """
+    check_exported(to, format_.value, [runs_file, *(docs or ()), *([taxonomy] if taxonomy else [])], replace=replace)
     if format_ is ExportChoice.table:
         if docs or exclusive:
             raise InputError(

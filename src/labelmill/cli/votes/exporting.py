@@ -12,6 +12,7 @@ from labelmill.cli import options
 from labelmill.cli.console import Progress, put_json, say
 from labelmill.cli.exchange import CorpusFiles, end_with, paced
 from labelmill.cli.votes.group import Exclusive, Voters, VotesFile, app
+from labelmill.cli.written import Replace, check_exported
 
 
 class VotesExportChoice(StrEnum):
@@ -30,6 +31,7 @@ def export(
     voter: Voters = None,
     exclusive: Exclusive = False,
     split: Annotated[str, typer.Option(help="For wrench: which one this is, train, valid or test.")] = "train",
+    replace: Replace = False,
     id_field: options.IdField = "id",
     text_field: options.TextField = "text",
     labels_field: options.LabelsField = "labels",
@@ -45,6 +47,7 @@ def export(
     from labelmill.corpus import Corpus
     from labelmill.pipelines.exchange import export_votes
 
+    check_exported(to, format_.value, [votes_file, *(docs or ())], replace=replace, split=split)
     corpus = Corpus(docs, None, id_field, text_field, labels_field) if docs else None
     shown = Progress()
     try:
