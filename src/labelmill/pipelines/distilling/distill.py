@@ -22,6 +22,7 @@ from labelmill.pipelines.distilling.fitting import FeatureWish, KindWish, fit_st
 from labelmill.pipelines.distilling.judging import Answers
 from labelmill.pipelines.distilling.lessons import Lessons, read_lessons, seen_keys
 from labelmill.pipelines.gold import GoldCorpus
+from labelmill.pipelines.learned_from import keys_of_texts
 from labelmill.pipelines.program_file import PROGRAM, ProgramFile, TaxonomyVersion
 from labelmill.pipelines.spec import STUDENT_LANE, ProgramSpec, make_spec
 from labelmill.records import Document
@@ -138,6 +139,7 @@ def distill(
         "top_k": decision.top_k,
         "calibration": calibration.calibration,
         "decision": decision,
+        "learned_from": keys_of_texts(each for each in gold.documents if each.labels is not None) if gold else (),
     }
     figures = fitted.figures | {
         "kind": "linear" if "strength" in fitted.figures else "omikuji",
