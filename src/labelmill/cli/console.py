@@ -90,9 +90,9 @@ def _harmless_cell(cell: Any) -> Any:
     return harmless(cell) if isinstance(cell, str) else cell
 
 
-def counted(count: int, what: str) -> str:
-    """Write ``1 label`` or ``2 labels``."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def counted(count: int, what: str, several: str = "") -> str:
+    """Write ``1 label`` or ``2 labels``; what is called otherwise in the plural is named in it."""
+    return f"{count:,} {what if count == 1 else several or f'{what}s'}"
 
 
 def duration(seconds: float | None) -> str:
