@@ -77,9 +77,7 @@ def export(
         if done.not_in_corpus:
             say(f"Left out: {counted(done.not_in_corpus, 'document')} with votes, not among the documents given.")
         if done.left_out:
-            say(
-                f"Left out: {counted(done.left_out, 'vote')} against a label, which classes that exclude each other lack."
-            )
+            say(f"Left out: {counted(done.left_out, 'vote')} against a label, which exclusive classes have not.")
     for note in done.notes:
         say(f"Note: {note}.")
     end_with(done.outside, done.examples, done.unreadable, done.reasons, what="gold label")
