@@ -222,3 +222,13 @@ def test_eval_and_compare_say_which_gold_taught(cli, votes, recipes, tmp_path):
         assert (told["documents_a_learned_from"], told["documents_b_learned_from"]) == (0, taught)
         assert (f"run 'soft' learned from {words}" in both.err) is bool(taught)
     assert "learned_from" not in cli("runs", votes, "--json").out
+
+
+def test_the_ledger_of_votes_speaks_of_voters(cli, votes, recipes):
+    """Nothing was asked with phrases, and no name of a label is near to one."""
+    assert cli("votes", "combine", votes, "--method", "dawid-skene", "--run", "soft").code == 0
+    shown = cli("eval", votes, "--run", "soft", "--gold", recipes, "--ledger", "--worst", 50).out
+    assert "no voter put it forward" in shown
+    assert "proposed: votes rank it" in shown
+    assert "phrase" not in shown
+    assert "retrieved at" not in shown

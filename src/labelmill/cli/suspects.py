@@ -9,7 +9,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labelmill.cli.console import put, put_json, put_table, say
+from labelmill.cli.console import counted, put, put_json, put_table, say
 from labelmill.cli.written import check_written
 from labelmill.errors import InputError
 
@@ -51,11 +51,11 @@ def show(found: Suspects, *, out: Path | None, as_json: bool) -> None:
         say(f"Note: {note}.")
     if out is not None:
         write([*found.wrong, *found.missing], out)
-        say(f"Wrote {len(found.wrong) + len(found.missing):,} suspects to {out}.")
+        say(f"Wrote {counted(len(found.wrong) + len(found.missing), 'suspect')} to {out}.")
     if as_json:
         put_json(found.as_dict())
         return
-    put(f"Run {found.run}: {found.gold_labels:,} gold labels of {found.documents:,} documents")
+    put(f"Run {found.run}: {counted(found.gold_labels, 'gold label')} of {counted(found.documents, 'document')}")
     put_table(_table("gold, probably wrong", found.wrong))
     put_table(_table("not gold, probably missing", found.missing))
 

@@ -97,11 +97,11 @@ class RunComparison:
             lines += warn_taught(side.run, taught, len(self.documents))
         for side, alone, lacking in zip(self.sides, self.documents_of_one_run, self.unresolved, strict=True):
             if alone:
-                lines.append(f"{alone:,} documents with gold are in run {side.run!r} alone and are left out")
+                lines.append(f"left out: {alone:,} of the documents with gold, in run {side.run!r} alone")
             if lacking:
                 lines.append(f"run {side.run!r}: {lacking}")
         if self.documents_of_neither:
-            lines.append(f"{self.documents_of_neither:,} documents with gold are in neither run and are left out")
+            lines.append(f"left out: {self.documents_of_neither:,} of the documents with gold, in neither run")
         return lines
 
     def label_changes(self, most: int) -> dict[str, list[dict[str, Any]]]:

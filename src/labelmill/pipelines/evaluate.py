@@ -70,11 +70,11 @@ class RunEvaluation:
         lines = warn_taught(self.run, self.documents_learned_from, self.evaluation.documents)
         lines += [self.gold.summary] if self.gold.unresolved else []
         if self.documents_not_in_run:
-            lines.append(f"{self.documents_not_in_run} documents with gold are not in the run and are left out")
+            lines.append(f"left out: {self.documents_not_in_run:,} of the documents with gold, not in the run")
         if self.documents_not_in_gold:
-            lines.append(f"{self.documents_not_in_gold} documents of the run have no gold in these files")
+            lines.append(f"without gold in these files: {self.documents_not_in_gold:,} of the run's documents")
         if self.gold_unreadable:
-            lines.append(f"{self.gold_unreadable} rows of the gold corpus could not be read")
+            lines.append(f"could not be read: {self.gold_unreadable:,} of the rows of the gold corpus")
         return lines
 
 

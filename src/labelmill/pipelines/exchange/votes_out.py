@@ -174,7 +174,9 @@ def _rows(
             on_progress(written)
     done.not_in_corpus = len(places) - written
     if several:
-        done.notes.append(f"{several:,} documents with several gold labels are left without one: WRENCH takes one")
+        done.notes.append(
+            f"without gold: {several:,} of the documents, which have several gold labels: WRENCH takes one"
+        )
 
 
 def _documents(ballots: Ballots, corpus: Corpus | None, done: ExportedVotes) -> Iterator[Document]:
