@@ -113,6 +113,11 @@ def distill(
     corpus = corpus if isinstance(corpus, Corpus) else Corpus(corpus)
     on_progress("reading the run")
     lessons = read_lessons(runs, run, corpus)
+    if gold is None and not lessons.given.any():
+        raise InputError(
+            f"run {lessons.run!r} has no label in a final set, so that nothing tells when the student is right",
+            remedy="Name a run with --run that cuts less, or give documents with gold with --gold.",
+        )
     loaded = load_embedder(embedder) if isinstance(embedder, str) else embedder
     fitted = fit_student(
         lessons, features, loaded, kind, pruned=pruned, weighted=weighted, named=named, told=on_progress
