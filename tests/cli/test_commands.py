@@ -154,10 +154,12 @@ def test_models_are_listed(cli):
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
-def test_an_export_replaces_the_file(cli, runs, tmp_path, suffix):
-    """The same command twice gives the same file."""
+def test_an_export_replaces_a_file_where_it_may(cli, runs, tmp_path, suffix):
+    """What is there may be somebody's work; with --replace the same command gives the same file."""
     target = tmp_path / f"x.{suffix}"
     cli("export", runs, "--to", target)
     first = target.read_bytes()
-    assert cli("export", runs, "--to", target).code == 0
+    refused = cli("export", runs, "--to", target)
+    assert (refused.code, "--replace" in refused.err) == (1, True)
+    assert cli("export", runs, "--to", target, "--replace").code == 0
     assert target.read_bytes() == first

@@ -82,6 +82,10 @@ def test_the_next_command_works(distill, label, recipes, cli, tmp_path):
     assert json.loads(done.out)["documents"] == 12
     assert "RP@5" in cli("eval", tmp_path / "runs.duckdb", "--run", "s", "--gold", recipes).out
     assert cli("export", tmp_path / "runs.duckdb", "--to", tmp_path / "labels.csv").code == 0
+    ledger = cli("eval", tmp_path / "runs.duckdb", "--run", "s", "--gold", recipes, "--ledger").out
+    assert "proposed: the student ranks it" in ledger
+    assert "phrase" not in ledger
+    assert "retrieved at" not in ledger
 
 
 def test_json_is_all_there_is_on_standard_output(distill):

@@ -89,8 +89,8 @@ def gold_of(path: Path) -> list[tuple]:
 def test_hugging_face_comes_back_as_gold(cli, soft, recipes, tags, tmp_path):
     """What people said, not what the run said; and eval takes it."""
     folder, gold = tmp_path / "set", tmp_path / "gold.jsonl"
-    for _ in range(2):  # a folder of ours is written anew
-        assert cli("export", soft, "--format", "huggingface", "--to", folder, "--docs", recipes).code == 0
+    for options in ([], ["--replace"]):  # a folder of ours is written anew
+        assert cli("export", soft, "--format", "huggingface", "--to", folder, "--docs", recipes, *options).code == 0
     assert cli("import", folder, "--format", "huggingface", "-t", tags, "--to", gold).code == 0
     assert gold_of(gold) == gold_of(recipes)
     evaluated = cli("eval", soft, "--run", "soft", "--gold", gold, "--json")
@@ -121,7 +121,7 @@ def test_the_card_says_where_it_comes_from_and_how_good_it_is(cli, soft, recipes
     assert "path: data/train-*.parquet" in header
     bare = tmp_path / "bare"
     done = cli("export", soft, "--format", "huggingface", "--to", bare)
-    assert "12 of them are without their text" in done.err
+    assert "Without their text, which --docs brings: 12 of them." in done.err
     assert "Not known: no gold labels were given." in (bare / "README.md").read_text(encoding="utf-8")
 
 
@@ -222,7 +222,7 @@ def test_annotators_are_kept_apart(cli, tags, tmp_path):
     assert {each["voter"]: each["documents"] for each in summary["voters"]} == {"7": 2, "8": 1, "ann@x.org": 2}
     done = cli("import", path, "--format", "label-studio", "-t", tags, "--to", gold)
     assert done.code == 3
-    assert "Annotators do not say the same of 1 documents" in done.err
+    assert "Annotators do not say the same of 1 document;" in done.err
     rows = [json.loads(line) for line in gold.read_text(encoding="utf-8").splitlines()]
     assert [(row["id"], row["labels"]) for row in rows] == [("a", ["bread"]), ("b", ["cake"])]
     assert rows[0]["annotations"] == {"ann@x.org": ["bread", "soup"], "7": ["bread"], "8": ["bread"]}
@@ -251,8 +251,8 @@ def test_documents_with_unknown_labels_alone_are_no_gold(cli, soft, tags, tmp_pa
     importing = ("import", path, "--format", "label-studio", "-t", tags, "--to", gold)
     done = cli(*importing)
     assert done.code == 3
-    assert "1 documents are left out: no label that they were given is in the taxonomy." in done.err
-    assert "1 documents are left out: nothing has their text." in done.err
+    assert "Left out: 1 document, of whose labels none is in the taxonomy." in done.err
+    assert "Left out: 1 document without a text." in done.err
     rows = [json.loads(line) for line in gold.read_text(encoding="utf-8").splitlines()]
     assert [(row["id"], row["labels"]) for row in rows] == [("b", []), ("c", ["soup"])]
     path.write_text(json.dumps(tasks[:1]), encoding="utf-8")
@@ -375,3 +375,102 @@ def test_gold_that_the_taxonomy_lacks_is_told(cli, soft, tmp_path):
     assert told["outside_taxonomy"] == {"stilts": 1}
     assert [told[name] for name in ("documents", "not_in_run", "not_in_corpus", "unreadable")] == [1, 1, 11, 1]
     assert "'stilts'" in done.err
+
+
+@pytest.mark.parametrize(
+    ("command", "format_", "name", "beside"),
+    [
+        ("export", "table", "x.jsonl", "x.jsonl"),
+        ("export", "label-studio", "x.json", "x.xml"),
+        ("export", "argilla", "x.json", "x.settings.json"),
+        ("export", "cleanlab", "x.npz", "x.labels.json"),
+        ("export", "huggingface", "x", "x/README.md"),
+        ("votes export", "snorkel", "x.npz", "x.npz"),
+        ("votes export", "wrench", "x", "x/label.json"),
+    ],
+)
+def test_an_export_writes_over_nothing_that_is_there(cli, soft, tmp_path, command, format_, name, beside):
+    """Nor over a file beside the one that was named."""
+    theirs = tmp_path / beside
+    theirs.parent.mkdir(exist_ok=True)
+    theirs.write_text("precious", encoding="utf-8")
+    refused = cli(*command.split(), soft, "--format", format_, "--to", tmp_path / name)
+    assert (refused.code, str(theirs) in refused.err, "--replace" in refused.err) == (1, True, True), refused
+    assert theirs.read_text(encoding="utf-8") == "precious"
+
+
+def test_an_export_never_writes_over_what_it_reads(cli, soft, recipes, tmp_path):
+    """Neither the database nor the documents, whatever they are called and whatever is said."""
+    store = soft.rename(tmp_path / "votes.jsonl")
+    docs = tmp_path / "docs.json"
+    docs.write_bytes(recipes.read_bytes())
+    link = tmp_path / "link.csv"
+    link.symlink_to(store)
+    inside = tmp_path / "set" / "data" / "train-00000-of-00001.parquet"
+    inside.parent.mkdir(parents=True)
+    inside.write_bytes(recipes.read_bytes())
+    before = store.read_bytes(), docs.read_bytes(), inside.read_bytes()
+    for target, options in (
+        (store, []),
+        (link, []),
+        (docs, ["--format", "argilla", "--docs", docs]),
+        (tmp_path / "set", ["--format", "huggingface", "--docs", inside]),
+    ):
+        refused = cli("export", store, "--to", target, "--replace", *options)
+        assert (refused.code, "stays as it is" in refused.err) == (1, True), refused
+    refused = cli("votes", "export", store, "--to", store, "--replace")
+    assert (refused.code, "stays as it is" in refused.err) == (1, True), refused
+    assert (store.read_bytes(), docs.read_bytes(), inside.read_bytes()) == before
+
+
+def test_a_second_split_of_wrench_needs_no_replace(cli, soft, recipes, tmp_path):
+    """Names of classes and voters are the same; the split itself is a file like any other."""
+    table, out = tmp_path / "one.jsonl", tmp_path / "one.duckdb"
+    ids = [json.loads(line)["id"] for line in recipes.read_text(encoding="utf-8").splitlines()]
+    rows = [{"voter": "a", "document": name, "label": "bread"} for name in ids]
+    assert cli("votes", "import", write_jsonl(table, rows), "-t", RECIPES / "tags.csv", "-o", out).code == 0
+    command = ["votes", "export", out, "--format", "wrench", "--to", tmp_path / "x", "--split"]
+    assert [cli(*command, each).code for each in ("train", "test", "test")] == [0, 0, 1]
+    assert cli(*command, "test", "--replace").code == 0
+
+
+def test_an_import_says_where_what_it_left_out_stands(cli, tags, tmp_path):
+    """The first few labels and entries, with their lines; and how many of each."""
+    path, gold = tmp_path / "tasks.json", tmp_path / "gold.jsonl"
+    tasks = [
+        {"data": {"id": "a", "text": "x"}, "annotations": [choosing(["soup"])]},
+        {"data": {"id": "b", "text": "x"}, "annotations": [choosing(["soup", "nowhere"])]},
+        {"data": {"text": "no id"}, "annotations": []},
+        {"data": {"id": "c", "text": "x"}, "annotations": [choosing(["soup", "nowhere", "elsewhere"])]},
+    ]
+    path.write_text("[\n" + ",\n".join(map(json.dumps, tasks)) + "\n]\n", encoding="utf-8")
+    done = cli("import", path, "--format", "label-studio", "-t", tags, "--to", gold)
+    assert done.code == 3
+    lines = done.err.splitlines()
+    at = lines.index("Left out: 3 labels, 2 different, that the taxonomy lacks:")
+    assert lines[at + 1].startswith(f"  {path}:3: ")
+    assert "'nowhere'" in lines[at + 1]
+    assert lines[at + 2].startswith(f"  {path}:5: ")
+    at = lines.index("Could not be read: 1 entry")
+    assert lines[at + 1].startswith(f"  {path}:4: data.id")
+    docs = tmp_path / "docs.jsonl"
+    docs.write_text('{"id": "a", "text": "x"}\n{"id": "b"\n', encoding="utf-8")
+    runs = tmp_path / "runs.duckdb"
+    assert cli("label", docs, "-t", tags, "-o", runs, "--embedder", "wordllama").code == 3
+    done = cli("export", runs, "--format", "argilla", "--to", tmp_path / "x.json", "--docs", docs)
+    assert "Wrote 1 document of run" in done.err
+    assert f"  {docs}:2: " in done.err
+
+
+@pytest.mark.parametrize("bad", [{}, {"data": {"text": "an entry without id"}}])
+def test_an_annotator_who_is_not_there_is_named(cli, tags, tmp_path, bad):
+    """With those who are, whatever else is wrong with the file, and beside one who is there."""
+    path = tmp_path / "tasks.json"
+    path.write_text(json.dumps([bad, *TASKS]), encoding="utf-8")
+    command = ["import", path, "--format", "label-studio", "-t", tags, "--to", tmp_path / "g.jsonl"]
+    for others in ([], ["--annotator", "7"]):
+        refused = cli(*command, *others, "--annotator", "nobody")
+        assert refused.code == 1
+        assert "there is no annotator 'nobody'" in refused.err
+        assert "ann@x.org, 7, 8" in refused.err.replace("7, ann@x.org", "ann@x.org, 7")
+    assert not (tmp_path / "g.jsonl").exists()

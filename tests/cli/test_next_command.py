@@ -43,3 +43,13 @@ def test_what_cannot_be_is_one_line(cli, runs, recipes, tmp_path):
         told = cli("next", runs, *options)
         assert told.code == 1
         assert message in told.err
+
+
+def test_a_reason_has_one_name(cli, runs, recipes, tmp_path):
+    """On the screen, in the file and in the options; one document is told of in the singular."""
+    out = tmp_path / "to_label.jsonl"
+    shown = cli("next", runs, "-n", 1, "--docs", recipes, "--out", out)
+    assert shown.code == 0, shown.err
+    (row,) = map(json.loads, out.read_text(encoding="utf-8").splitlines())
+    assert f" {row['reason']} " in shown.out
+    assert "Wrote 1 document to" in shown.err

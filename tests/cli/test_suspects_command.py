@@ -33,7 +33,10 @@ def test_suspects_for_review(cli, runs, recipes, tmp_path):
 
 
 def test_a_file_that_cannot_be_written_is_one_line(cli, runs, recipes, tmp_path):
-    for out, message in ((tmp_path / "x.xlsx", "unknown format '.xlsx'"), (tmp_path / "no" / "x.csv", "cannot write")):
+    for out, message in (
+        (tmp_path / "x.xlsx", "unknown format '.xlsx'"),
+        (tmp_path / "no" / "x.csv", "no such folder"),
+    ):
         failed = cli("eval", runs, "--gold", recipes, "--suspects", 3, "--out", out)
         assert failed.code == 1
         assert message in failed.err
@@ -55,3 +58,20 @@ def test_what_looks_like_markup_is_shown_as_it_is(label, cli, tmp_path, tags):
     shown = cli("eval", tmp_path / "runs.duckdb", "--gold", docs, "--suspects", 2)
     assert shown.code == 0
     assert "[red]0" in shown.out
+
+
+def test_verdicts_are_not_written_over(cli, runs, recipes, tmp_path):
+    """A reviewer may have filled them in; --replace says that they may go, and gold stays in any case."""
+    out = tmp_path / "review.csv"
+    out.write_text("verdict\nright\n", encoding="utf-8")
+    command = ["eval", runs, "--gold", recipes, "--suspects", 3, "--out"]
+    refused = cli(*command, out)
+    assert (refused.code, "--replace" in refused.err) == (1, True)
+    assert out.read_text(encoding="utf-8") == "verdict\nright\n"
+    assert cli(*command, out, "--replace").code == 0
+    assert "verdict" in out.read_text(encoding="utf-8")
+    gold = tmp_path / "gold.jsonl"
+    gold.write_bytes(recipes.read_bytes())
+    refused = cli("eval", runs, "--gold", gold, "--suspects", 3, "--out", gold, "--replace")
+    assert (refused.code, "stays as it is" in refused.err) == (1, True)
+    assert gold.read_bytes() == recipes.read_bytes()

@@ -98,7 +98,7 @@ def test_labelling_under_a_branch_and_seeing_it_from_higher_up(label, cli, food,
     found = [json.loads(line) for line in out.read_text().splitlines()]
     assert {row["label"] for row in found} <= {"f", "b", "r", "s"}
     assert {row["label"] for row in found if row["selected"]} == {"r", "s"}
-    assert cli("export", runs, "--to", out, "--depth", 1, "--taxonomy", food).code == 0
+    assert cli("export", runs, "--to", out, "--replace", "--depth", 1, "--taxonomy", food).code == 0
     tops = [json.loads(line) for line in out.read_text().splitlines()]
     assert {row["label"] for row in tops} == {"f", "c"}
     whole = "--taxonomy", food

@@ -322,3 +322,18 @@ def test_parents_that_no_model_is_shown_are_told_when_tuning(tune, monkeypatch):
     monkeypatch.setattr("labelmill.pipelines.tuning.tune", interrupted)
     assert "Note: showing parents has no effect" in tune("--show-parents", 2).err
     assert "has no effect" not in tune("--show-parents", 2, "--rank", "listwise").err
+
+
+def test_eval_says_that_a_program_learned_from_this_gold(cli, label, program, recipes, tags, tmp_path):
+    """By the texts, under whatever ids; what it learned from is in no key of the run."""
+    out = tmp_path / "runs.duckdb"
+    rows = [json.loads(line) for line in recipes.read_text("utf-8").splitlines()]
+    new = {"id": "new", "text": "A rye loaf that rises overnight.", "labels": ["bread"]}
+    docs = write_jsonl(tmp_path / "docs.jsonl", [*({**row, "id": f"renamed-{row['id']}"} for row in rows), new])
+    assert cli("label", docs, "--taxonomy", tags, "--out", out, "--program", program).code == 0
+    done = cli("eval", out, "--gold", docs, "--json", "--resamples", 20)
+    assert json.loads(done.out)["documents_learned_from"] == 12
+    assert "learned from 12 of 13 documents with gold" in done.err
+    fresh = cli("eval", out, "--gold", write_jsonl(tmp_path / "new.jsonl", [new]), "--json", "--resamples", 20)
+    assert json.loads(fresh.out)["documents_learned_from"] == 0
+    assert "learned from" not in fresh.err

@@ -290,3 +290,31 @@ def test_snorkel_is_for_exclusive_labels(cli, votes):
     told = cli("votes", "combine", votes, "--method", "snorkel")
     assert told.code == 1
     assert "Give --exclusive if they have" in told.err
+
+
+def test_eval_and_compare_say_which_gold_taught(cli, votes, recipes, tmp_path):
+    """Votes combined with gold keep it: figures on these documents say nothing of others."""
+    rows = [json.loads(line) for line in recipes.read_text(encoding="utf-8").splitlines()]
+    half = write_jsonl(tmp_path / "half.jsonl", rows[:5])
+    rest = write_jsonl(tmp_path / "rest.jsonl", rows[5:])
+    assert cli("votes", "combine", votes, "--method", "dawid-skene", "--gold", half, "--run", "soft").code == 0
+    assert cli("votes", "combine", votes, "--method", "majority", "--run", "plain").code == 0
+    for gold, taught, words in ((half, 5, "all 5"), (recipes, 5, "5 of 12"), (rest, 0, "")):
+        done = cli("eval", votes, "--run", "soft", "--gold", gold, "--json")
+        assert json.loads(done.out)["documents_learned_from"] == taught
+        assert (f"learned from {words} documents with gold" in done.err) is bool(taught)
+        both = cli("compare", f"{votes}:plain", f"{votes}:soft", "--gold", gold, "--json", "--resamples", 20)
+        told = json.loads(both.out)
+        assert (told["documents_a_learned_from"], told["documents_b_learned_from"]) == (0, taught)
+        assert (f"run 'soft' learned from {words}" in both.err) is bool(taught)
+    assert "learned_from" not in cli("runs", votes, "--json").out
+
+
+def test_the_ledger_of_votes_speaks_of_voters(cli, votes, recipes):
+    """Nothing was asked with phrases, and no name of a label is near to one."""
+    assert cli("votes", "combine", votes, "--method", "dawid-skene", "--run", "soft").code == 0
+    shown = cli("eval", votes, "--run", "soft", "--gold", recipes, "--ledger", "--worst", 50).out
+    assert "no voter put it forward" in shown
+    assert "proposed: votes rank it" in shown
+    assert "phrase" not in shown
+    assert "retrieved at" not in shown

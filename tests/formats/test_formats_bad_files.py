@@ -184,7 +184,7 @@ def test_several_choices_in_one_task_have_to_be_told_apart(tmp_path):
 
 
 def test_drafts_and_cancelled_annotations_say_nothing(tmp_path):
-    """And of several by one person the last counts."""
+    """And of several by one person the last counts, where no times are told."""
     tasks, records = tmp_path / "tasks.json", tmp_path / "records.json"
 
     def choose(who: int, label: str, **more: object) -> dict:
@@ -205,6 +205,27 @@ def test_drafts_and_cancelled_annotations_say_nothing(tmp_path):
     (judged,) = read_records(records)
     assert judged.text == "t"
     assert [each.who for each in judged.opinions] == ["u", "w"]
+
+
+def test_of_several_annotations_by_one_person_the_newest_counts(tmp_path):
+    """Wherever it stands in the file: exports order them as they like; one without a time is the oldest."""
+    tasks = tmp_path / "tasks.json"
+
+    def choose(label: str, **more: object) -> dict:
+        region = {"from_name": "labels", "type": "choices", "value": {"choices": [label]}}
+        return {"completed_by": 1, "result": [region], **more}
+
+    said = [
+        choose("first", created_at="2024-05-01T10:00:00.000000Z"),
+        choose("changed", created_at="2024-04-01T10:00:00Z", updated_at="2024-05-03T12:00:00+02:00"),
+        choose("second", created_at="2024-05-03T09:00:00"),
+        choose("untold", created_at="yesterday"),
+        choose("never", created_at=7, updated_at=None),
+    ]
+    for order in (said, said[::-1], said[2:] + said[:2]):
+        tasks.write_text(json.dumps([{"id": 5, "data": {}, "annotations": order}]))
+        (judged,) = read_tasks(tasks)
+        assert [[vote.label for vote in each.votes] for each in judged.opinions] == [["changed"]]
 
 
 def packed(arrays: dict[str, object]) -> bytes:

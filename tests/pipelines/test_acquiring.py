@@ -189,6 +189,18 @@ def test_what_annotators_labelled_is_in_an_order_of_its_own(tmp_path):
         assert list(GoldSoFar.read(store, "run", LABELS, None, ["ann"]).labels) == names
 
 
+def test_gold_of_annotators_is_what_more_than_half_of_them_gave(tmp_path):
+    """As it is imported: of two who differ, what both gave."""
+    path = make_run(tmp_path / "r.duckdb", {"one": {0: 0.9}})
+    with Store(path, write=True) as store:
+        for voter, given in (("ann", (5, 6)), ("bob", (5, 7))):
+            writer = VoteWriter(store, [VoterRow(voter, "imported", silence=True)], LABELS, voter)
+            writer.write(["one"], [(voter, "one", NAMES[each], 1, 1.0, 0) for each in given])
+            writer.finish()
+    with Store(path) as store:
+        assert GoldSoFar.read(store, "run", LABELS, None, ["ann", "bob"]).labels == {"one": frozenset({5})}
+
+
 def test_two_annotators_who_agree_need_no_third(tmp_path):
     """They are voters of the file, and count apart."""
     path = make_run(tmp_path / "r.duckdb", {"one": {0: 0.9}, "two": {1: 0.9}})

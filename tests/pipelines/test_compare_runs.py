@@ -75,8 +75,8 @@ def test_only_documents_that_both_met_count(make_labeler, corpus, gold, tmp_path
     assert (result.documents_of_one_run, result.documents_of_neither) == ((2, 0), 3)
     assert result.comparison.scores[2, 0] == 0
     assert result.warnings == [
-        "2 documents with gold are in run 'five' alone and are left out",
-        "3 documents with gold are in neither run and are left out",
+        "left out: 2 of the documents with gold, in run 'five' alone",
+        "left out: 3 of the documents with gold, in neither run",
     ]
 
 

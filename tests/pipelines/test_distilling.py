@@ -375,3 +375,18 @@ def test_a_taxonomy_with_other_labels_is_noted(student, tmp_path):
         assert "another version of the taxonomy" in labeler.notes[0]
         found = labeler.label([Document("x", TEXTS[0]).text], ranked=True)[0]
     assert {each.name for each in found} <= set(NAMES[3:])
+
+
+def test_a_run_without_final_sets_teaches_only_with_gold(school, tmp_path, names):
+    """Probabilities can be learned, and nothing but gold says which of them are right."""
+    votes, docs = school
+    combine_votes(votes, method="dawid-skene", run="uncut")
+    with Store(votes, write=True) as store:
+        store.connection.execute("UPDATE predictions SET selected = false WHERE run = 'uncut'")
+    settings = {"run": "uncut"}
+    with pytest.raises(InputError, match=r"run 'uncut' has no label in a final set.*give documents with gold"):
+        distill(votes, [docs], tmp_path / "s", **settings)
+    gold = GoldCorpus.read([write_jsonl(tmp_path / "fresh.jsonl", sentences(60, seed=5))])
+    assert distill(votes, [docs], tmp_path / "s", gold=gold, **settings).figures["judged_by"] == "gold"
+    taught = ProgramFile.read(tmp_path / "s").spec.learned_from
+    assert len(taught) == len({each.text for each in gold.documents})

@@ -78,7 +78,7 @@ def test_documents_that_the_run_never_met_are_left_out_and_counted(make_labeler,
     make_labeler().label_corpus([gold], out, limit=3)
     result = evaluate_run(out, [gold], resamples=50)
     assert (result.evaluation.documents, result.documents_not_in_run) == (3, 5)
-    assert "5 documents with gold are not in the run" in result.warnings[0]
+    assert "left out: 5 of the documents with gold, not in the run" in result.warnings[0]
 
 
 def test_a_document_that_failed_scores_zero(make_labeler, gold, tmp_path):
@@ -107,7 +107,7 @@ def test_rows_of_the_gold_that_cannot_be_read_are_told(out, gold):
         file.write('{"id": "cut\n')
     result = evaluate_run(out, [gold], resamples=50)
     assert result.gold_unreadable == 1
-    assert result.warnings == ["1 rows of the gold corpus could not be read"]
+    assert result.warnings == ["could not be read: 1 of the rows of the gold corpus"]
 
 
 @pytest.mark.parametrize(

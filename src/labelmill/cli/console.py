@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -20,10 +21,26 @@ if TYPE_CHECKING:
 
 _SECONDS_BETWEEN_LINES = 10.0
 
+_KEPT = "\t\n"
+_CONTROLS = [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029]
+_BIDIRECTIONAL = [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+_HALVES = range(0xD800, 0xE000)
+"""Of surrogate pairs: what stands for bytes of a file's name that are no text, and cannot be printed at all."""
+
+_SHOWN = {each: f"\\u{each:04x}" for each in (*_CONTROLS, *_BIDIRECTIONAL, *_HALVES) if chr(each) not in _KEPT}
+
+
+def harmless(text: str) -> str:
+    """Show what would steer a terminal or reorder a line as an escape of JSON, which stays the same value.
+
+    Documents, taxonomies, names of files and what models answer are not trusted. Tabs and line breaks stay.
+    """
+    return text.translate(_SHOWN)
+
 
 def say(line: str) -> None:
     """Tell a person something, on standard error."""
-    print(line, file=sys.stderr, flush=True)
+    print(harmless(line), file=sys.stderr, flush=True)
 
 
 def fail(line: str) -> None:
@@ -33,8 +50,12 @@ def fail(line: str) -> None:
 
 def put(line: str) -> None:
     """Print a line of a result; a reader that has left, as in ``labelmill … | head``, ends the program quietly."""
+    _print(harmless(line))
+
+
+def _print(text: str) -> None:
     try:
-        print(line, flush=True)
+        print(text, flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is flushed at exit goes there
         raise SystemExit(0) from None
@@ -51,14 +72,27 @@ def put_table(table: Table) -> None:
 
     # Elsewhere than on a terminal nothing is cut: a name in it may be wanted for the next command.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 1000)
+    table.title = _harmless_cell(table.title)
+    table.columns = [
+        replace(column, header=_harmless_cell(column.header), _cells=[_harmless_cell(each) for each in column.cells])
+        for column in table.columns
+    ]
     with console.capture() as shown:
         console.print(table)
-    put(shown.get().rstrip("\n"))
+    _print(shown.get().rstrip("\n"))  # with the styles of a terminal, which are ours
 
 
-def counted(count: int, what: str) -> str:
-    """Write ``1 label`` or ``2 labels``."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def _harmless_cell(cell: Any) -> Any:
+    from rich.text import Text
+
+    if isinstance(cell, Text) and (plain := harmless(cell.plain)) != cell.plain:
+        return Text(plain, cell.style)
+    return harmless(cell) if isinstance(cell, str) else cell
+
+
+def counted(count: int, what: str, several: str = "") -> str:
+    """Write ``1 label`` or ``2 labels``; what is called otherwise in the plural is named in it."""
+    return f"{count:,} {what if count == 1 else several or f'{what}s'}"
 
 
 def duration(seconds: float | None) -> str:
@@ -82,6 +116,7 @@ class Progress:
     def show(self, line: str, *, last: bool = False) -> None:
         """Show a line; where standard error is no terminal, only every ten seconds and at the end."""
         now = time.monotonic()
+        line = harmless(line)
         if self._terminal:
             print(f"\r{line:<{self._width}}", end="\n" if last else "", file=sys.stderr, flush=True)
             self._width = 0 if last else len(line)

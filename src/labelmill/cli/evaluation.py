@@ -10,6 +10,7 @@ import typer
 
 from labelmill.cli import options
 from labelmill.cli.console import duration, put, put_json, put_table, say
+from labelmill.cli.written import Replace
 from labelmill.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def evaluate(
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the suspects for review: .jsonl or .csv.")] = None,
+    replace: Replace = False,
     depth: options.Depth = None,
     ancestors: options.Ancestors = False,
     taxonomy: options.WholeTaxonomy = None,
@@ -70,7 +72,7 @@ def evaluate(
 
     Example: labelmill eval runs.duckdb --gold ads.jsonl
     """
-    from labelmill.cli.suspects import find, show
+    from labelmill.cli.suspects import check_review, find, show
     from labelmill.eval import Shown, render
     from labelmill.eval.ledger_table import render_ledger
     from labelmill.pipelines.evaluate import evaluate_run
@@ -84,6 +86,7 @@ def evaluate(
             "--depth and --ancestors change neither the ledger nor suspects",
             remedy="Leave out --ledger and --suspects, or --depth and --ancestors.",
         )
+    check_review(out, [runs_file, *gold, *(frequencies or ())], replace=replace)
     corpus = GoldCorpus.read(gold, id_field=id_field, text_field=text_field, labels_field=labels_field)
     if suspects is not None:
         show(find(runs_file, corpus, run, suspects, lm or ()), out=out, as_json=as_json)

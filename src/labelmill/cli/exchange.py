@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from labelmill.cli import options
-from labelmill.cli.console import Progress, duration, put_json, say
+from labelmill.cli.console import Progress, counted, duration, put_json, say
 from labelmill.cli.evaluation import rollup_of
-from labelmill.cli.written import Replace, check_written
+from labelmill.cli.written import Replace, check_exported, check_written
 from labelmill.errors import InputError
 
 if TYPE_CHECKING:
     from labelmill.corpus import Corpus
+
+_SHOWN = 3
+"""Labels that the taxonomy lacks, to name with their places."""
 
 
 class ExportChoice(StrEnum):
@@ -79,6 +82,7 @@ def export(
     exclusive: Annotated[
         bool, typer.Option("--exclusive", help="For cleanlab: a document has exactly one label.")
     ] = False,
+    replace: Replace = False,
     depth: options.Depth = None,
     ancestors: options.Ancestors = False,
     taxonomy: options.WholeTaxonomy = None,
@@ -96,6 +100,7 @@ def export(
 
     Example: labelmill export runs.duckdb --to labels.parquet
     """
+    check_exported(to, format_.value, [runs_file, *(docs or ()), *([taxonomy] if taxonomy else [])], replace=replace)
     if format_ is ExportChoice.table:
         if docs or exclusive:
             raise InputError(
@@ -129,16 +134,17 @@ def export(
     if as_json:
         put_json(done.as_dict())
     else:
-        say(f"Wrote {counts.documents:,} documents of run {done.run} to {', '.join(map(str, done.files))}.")
+        written = counted(counts.documents, "document")
+        say(f"Wrote {written} of run {done.run} to {', '.join(map(str, done.files))}.")
         if counts.texts < counts.documents:
-            say(f"{counts.documents - counts.texts:,} of them are without their text, which --docs brings.")
+            say(f"Without their text, which --docs brings: {counts.documents - counts.texts:,} of them.")
         if counts.not_in_corpus and corpus:
-            say(f"{counts.not_in_corpus:,} documents of the run are not among the documents given, and are left out.")
+            say(f"Left out: {counted(counts.not_in_corpus, 'document')} of the run, not among the documents given.")
         if counts.not_in_run:
-            say(f"{counts.not_in_run:,} documents given were not done by the run, and are left out.")
+            say(f"Left out: {counted(counts.not_in_run, 'document')} given, not done by the run.")
     for note in done.notes:
         say(f"Note: {note}.")
-    end_with(done.outside, done.examples, counts.unreadable, what="gold labels")
+    end_with(done.outside, done.examples, counts.unreadable, counts.reasons, what="gold label")
 
 
 def import_(
@@ -187,16 +193,19 @@ def import_(
     if as_json:
         put_json(done.as_dict() | {"file": str(to)})
     else:
-        say(f"Wrote {done.documents:,} documents with {done.labels:,} gold labels to {to}.")
+        say(f"Wrote {counted(done.documents, 'document')} with {counted(done.labels, 'gold label')} to {to}.")
         for who, count in done.annotators.most_common():
-            say(f"{who}: {count:,} documents")
+            say(f"{who}: {counted(count, 'document')}")
         if done.disputed:
-            say(f"Annotators do not say the same of {done.disputed:,} documents; `annotations` has what each said.")
+            disputed = counted(done.disputed, "document")
+            say(f"Annotators do not say the same of {disputed}; `annotations` has what each said.")
     if done.without_label:
-        say(f"{done.without_label:,} documents are left out: no label that they were given is in the taxonomy.")
+        say(f"Left out: {counted(done.without_label, 'document')}, of whose labels none is in the taxonomy.")
     if done.without_text:
-        say(f"{done.without_text:,} documents are left out: nothing has their text. Name their files with --docs.")
-    end_with(done.outside, done.examples, done.unreadable, what="labels", failed=bool(done.without_text))
+        left_out = counted(done.without_text, "document")
+        say(f"Left out: {left_out} without a text. Name the files that have it with --docs.")
+    failed = bool(done.without_text)
+    end_with(done.outside, done.examples, done.unreadable, done.reasons, what="label", failed=failed)
 
 
 def paced(shown: Progress, what: str, corpus: Corpus | None) -> Callable[[int], None]:
@@ -214,17 +223,25 @@ def paced(shown: Progress, what: str, corpus: Corpus | None) -> Callable[[int], 
 
 
 def end_with(
-    outside: Counter[str], examples: Mapping[str, str], unreadable: int, *, what: str, failed: bool = False
+    outside: Counter[str],
+    examples: Mapping[str, str],
+    unreadable: int,
+    reasons: Sequence[str],
+    *,
+    what: str,
+    failed: bool = False,
 ) -> None:
-    """Report labels that the taxonomy lacks and entries of no use; then the command ends with code 3."""
+    """Report labels that the taxonomy lacks and entries of no use, with places; then the command ends with code 3."""
     if outside:
-        worst, _ = outside.most_common(1)[0]
-        say(
-            f"{outside.total():,} {what}, {len(outside):,} different ones, are left out, which the taxonomy lacks, "
-            f"for example {worst!r}: {examples[worst]}"
-        )
+        say(f"Left out: {counted(outside.total(), what)}, {len(outside):,} different, that the taxonomy lacks:")
+        for name, _ in outside.most_common(_SHOWN):
+            say(f"  {examples[name]}")
+        if len(outside) > _SHOWN:
+            say(f"  and {len(outside) - _SHOWN:,} more, which --json lists")
     if unreadable:
-        say(f"{unreadable:,} entries could not be read.")
+        say(f"Could not be read: {counted(unreadable, 'entry', 'entries')}")
+        for reason in reasons:
+            say(f"  {reason}")
     if outside or unreadable or failed:
         raise typer.Exit(3)
 
@@ -250,4 +267,4 @@ def _export_table(
     if as_json:
         put_json({"run": name, "file": str(to), "rows": rows})
     else:
-        say(f"Wrote {rows:,} rows of run {name} to {to}.")
+        say(f"Wrote {counted(rows, 'row')} of run {name} to {to}.")

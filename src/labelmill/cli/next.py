@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from labelmill.cli import options
-from labelmill.cli.console import Progress, put, put_json, put_table, say
+from labelmill.cli.console import Progress, counted, put, put_json, put_table, say
 from labelmill.cli.program import fetch_models
 
 if TYPE_CHECKING:
     from labelmill.pipelines.acquiring import Acquired, NextDocument
     from labelmill.retrievers.base import Embedder
-
-_WORDS = {"uncertainty": "in doubt", "disagreement": "disputed", "tail": "rare labels", "diversity": "unlike the rest"}
 
 
 class AmongChoice(StrEnum):
@@ -107,7 +105,7 @@ def next_(
         _put(found)
     if out is not None:
         written = write_to_label((each.to_label() for each in found.documents), out)
-        say(f"Wrote {written:,} documents to {out}: fill in labels, then labelmill tune … --gold {out} again.")
+        say(f"Wrote {counted(written, 'document')} to {out}: fill in labels, then labelmill tune … --gold {out} again.")
 
 
 def _embedder(name: str | None, shown: Progress) -> Embedder | None:
@@ -125,7 +123,7 @@ def _put(found: Acquired) -> None:
     from rich.text import Text
 
     again = f" and {found.labelled:,} with gold" if found.labelled else ""
-    put(f"Run {found.run}: {len(found.documents):,} of {found.pool:,} documents without gold{again}")
+    put(f"Run {found.run}: {len(found.documents):,} of {counted(found.pool, 'document')} without gold{again}")
     table = Table(
         Column("", justify="right"),
         "document",
@@ -141,7 +139,7 @@ def _put(found: Acquired) -> None:
 
 
 def _why(each: NextDocument) -> str:
-    return f"label again: {_WORDS[each.reason]}" if each.labelled else _WORDS[each.reason]
+    return f"label again: {each.reason}" if each.labelled else each.reason
 
 
 def _look_at(each: NextDocument) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from labelmill.cli import options
-from labelmill.cli.console import put_json, say
+from labelmill.cli.console import counted, put_json, say
 from labelmill.errors import InputError
 
 _BEGIN = b"<!doctype html"
@@ -49,7 +49,7 @@ def report(
     if as_json:
         put_json({"out": str(out), "documents": found.documents})
     else:
-        say(f"Wrote a report of run {found.run}, over {found.documents:,} documents, to {out}.")
+        say(f"Wrote a report of run {found.run}, over {counted(found.documents, 'document')}, to {out}.")
 
 
 def _check(out: Path) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labelmill.cli.console import put, put_json, put_table, say
+from labelmill.cli.console import counted, put, put_json, put_table, say
+from labelmill.cli.written import check_written
 from labelmill.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,6 +18,19 @@ if TYPE_CHECKING:
 
     from labelmill.pipelines.gold import GoldCorpus
     from labelmill.pipelines.suspects import Suspect, Suspects
+
+_SUFFIXES = {".jsonl", ".csv"}
+
+
+def check_review(out: Path | None, inputs: Iterable[Path], *, replace: bool) -> None:
+    """Refuse a file for review that cannot be written, or that a reviewer may have filled in.
+
+    Raises:
+        InputError: Its suffix is unknown, or as `check_written` has it.
+    """
+    if out is not None and out.suffix not in _SUFFIXES:
+        raise InputError(f"unknown format {out.suffix!r}", path=out, remedy="Use .jsonl or .csv.")
+    check_written(out, inputs, replace=replace, why="the verdicts in it are lost.")
 
 
 def find(runs_file: Path, gold: GoldCorpus, run: str | None, count: int, lm: Sequence[str]) -> Suspects:
@@ -37,26 +51,24 @@ def show(found: Suspects, *, out: Path | None, as_json: bool) -> None:
         say(f"Note: {note}.")
     if out is not None:
         write([*found.wrong, *found.missing], out)
-        say(f"Wrote {len(found.wrong) + len(found.missing):,} suspects to {out}.")
+        say(f"Wrote {counted(len(found.wrong) + len(found.missing), 'suspect')} to {out}.")
     if as_json:
         put_json(found.as_dict())
         return
-    put(f"Run {found.run}: {found.gold_labels:,} gold labels of {found.documents:,} documents")
+    put(f"Run {found.run}: {counted(found.gold_labels, 'gold label')} of {counted(found.documents, 'document')}")
     put_table(_table("gold, probably wrong", found.wrong))
     put_table(_table("not gold, probably missing", found.missing))
 
 
 def write(suspects: Sequence[Suspect], target: Path) -> None:
-    """Write one row per suspect, with an empty ``verdict`` for the reviewer.
+    """Write one row per suspect, with an empty ``verdict`` for the reviewer; see `check_review`.
 
     Raises:
-        InputError: The file's suffix is none of these, or it cannot be written.
+        InputError: The file cannot be written.
     """
     from labelmill.pipelines.suspects import Suspect
 
     rows = [asdict(one) | {"verdict": ""} for one in suspects]
-    if target.suffix not in {".jsonl", ".csv"}:
-        raise InputError(f"unknown format {target.suffix!r}", path=target, remedy="Use .jsonl or .csv.")
     try:
         with target.open("w", encoding="utf-8", newline="") as file:
             if target.suffix == ".jsonl":

@@ -28,8 +28,7 @@ def check_written(path: Path | None, inputs: Iterable[Path | None], *, replace: 
     if path is None:
         return
     if path.exists():
-        if any(each and each.exists() and path.samefile(each) for each in inputs):
-            raise InputError("this file is read, and stays as it is", path=path, remedy="Name another file to write.")
+        check_not_read(path, inputs)
         if not replace:
             raise InputError(
                 "this file is there already, and a person may have edited it",
@@ -38,3 +37,35 @@ def check_written(path: Path | None, inputs: Iterable[Path | None], *, replace: 
             )
     if not path.absolute().parent.is_dir():
         raise InputError("there is no such folder", path=path, remedy="Make it, or name another file.")
+
+
+def check_not_read(path: Path, inputs: Iterable[Path | None]) -> None:
+    """Refuse to write a file that is read, whatever it is called.
+
+    Raises:
+        InputError: It is one of the inputs.
+    """
+    if path.exists() and any(each and each.exists() and path.samefile(each) for each in inputs):
+        raise InputError("this file is read, and stays as it is", path=path, remedy="Name another file to write.")
+
+
+def check_exported(target: Path, format: str, inputs: Iterable[Path], *, replace: bool, split: str = "train") -> None:  # noqa: A002 - the user's word
+    """Refuse an export that would write over what it reads, or over files that are there; see `check_written`.
+
+    Args:
+        target: The file or folder to write.
+        format: Who reads it.
+        inputs: What is read.
+        replace: Whether files may be there.
+        split: Of WRENCH.
+
+    Raises:
+        InputError: One of its files is an input, or is there and `replace` is not given.
+    """
+    from labelmill.pipelines.exchange import files_of, files_replaced
+
+    inputs = list(inputs)
+    for each in files_of(target, format, split=split):
+        check_not_read(each, inputs)
+    for each in files_replaced(target, format, split=split):
+        check_written(each, inputs, replace=replace)

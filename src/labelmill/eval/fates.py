@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 
 class Fate(StrEnum):
@@ -29,6 +30,9 @@ STAGES = {
 }
 """What a gold label is after each stage that does not lose it, and the fate of those that the stage loses."""
 
+Proposer = Literal["queries", "votes", "student"]
+"""What proposes labels: queries, which have words that may be near to a label's; or votes, or a student alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
@@ -43,6 +47,7 @@ class LedgerEntry:
         similarity: How near, from 0 to 1; None where that was not computed, because it was retrieved or could not be.
         retrieval_rank: Its rank before the Rank stage; None where it was not retrieved.
         rank: Its final rank; None where it was not retrieved.
+        proposer: What could have proposed it.
     """
 
     document: str
@@ -53,6 +58,7 @@ class LedgerEntry:
     similarity: float | None = None
     retrieval_rank: int | None = None
     rank: int | None = None
+    proposer: Proposer = "queries"
 
     def explain(self) -> str:
         """Say in one line what became of the label.
@@ -69,10 +75,14 @@ class LedgerEntry:
 
 
 def _nearest(entry: LedgerEntry) -> str:
+    if entry.proposer != "queries":
+        return ": no voter put it forward" if entry.proposer == "votes" else ": the student does not rank it"
     return f"; the nearest phrase was {entry.query!r}" if entry.query else "; no phrase came near to it"
 
 
 def _ranked(entry: LedgerEntry) -> str:
+    if entry.proposer != "queries":
+        return f"at rank {entry.rank}"
     by = f" by {entry.query!r}" if entry.query else ""
     if entry.retrieval_rank is None:
         return f"at rank {entry.rank} (named by the model, not retrieved)"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
-from labelmill.eval.fates import STAGES, Fate, LedgerEntry
+from labelmill.eval.fates import STAGES, Fate, LedgerEntry, Proposer
 from labelmill.eval.nearest import NEAR, Nearest, nearest_queries
 
 
@@ -57,6 +57,7 @@ class Trace:
         queries: What was asked for it beside its text: Infer's phrases, windows.
         standings: By the ids of gold labels, of those that were retrieved or named.
         failed: Whether it failed.
+        proposer: What proposed labels; with votes and a student alone there are no queries.
     """
 
     document: str
@@ -64,6 +65,7 @@ class Trace:
     queries: Sequence[str] = ()
     standings: Mapping[str, Standing] = field(default_factory=dict)
     failed: bool = False
+    proposer: Proposer = "queries"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +105,13 @@ class Ledger:
         entries: One per document and gold label.
         top_k: Size of a final set at most: what is ranked below it and not chosen was ranked too low.
         near: The similarity from which a query counts as having proposed a label.
+        proposer: What proposed labels.
     """
 
     entries: tuple[LedgerEntry, ...]
     top_k: int
     near: float = NEAR
+    proposer: Proposer = "queries"
 
     @property
     def counts(self) -> dict[Fate, int]:
@@ -190,18 +194,22 @@ def _place(trace: Trace, label: GoldLabel, top_k: int) -> LedgerEntry | None:
     standing = trace.standings.get(label.id)
     if not label.known or trace.failed:
         fate = Fate.failed if label.known else Fate.outside
-        return LedgerEntry(trace.document, label.id, label.texts[0], fate)
+        return LedgerEntry(trace.document, label.id, label.texts[0], fate, proposer=trace.proposer)
     if standing is None:
         return None
     fate = Fate.found if standing.selected else Fate.cut if standing.rank <= top_k else Fate.ranked_low
     places = standing.retrieval_rank, standing.rank
-    return LedgerEntry(trace.document, label.id, label.texts[0], fate, standing.query, None, *places)
+    return LedgerEntry(
+        trace.document, label.id, label.texts[0], fate, standing.query, None, *places, proposer=trace.proposer
+    )
 
 
 def _judge(trace: Trace, label: GoldLabel, nearest: Nearest, near: float) -> LedgerEntry:
     """Say of a label that was not retrieved whether it was proposed."""
     fate = Fate.not_retrieved if nearest.similarity >= near else Fate.not_proposed
-    return LedgerEntry(trace.document, label.id, label.texts[0], fate, nearest.query, nearest.similarity)
+    return LedgerEntry(
+        trace.document, label.id, label.texts[0], fate, nearest.query, nearest.similarity, proposer=trace.proposer
+    )
 
 
 def trace_document(

@@ -40,10 +40,15 @@ def _stages(ledger: Ledger) -> Table:
 
 def _caption(ledger: Ledger) -> str:
     found = ledger.counts[Fate.found]
+    proposed = {
+        "queries": f"a query is at least {ledger.near:g} near to a name or alias, or it was retrieved anyway",
+        "votes": "votes rank it",
+        "student": "the student ranks it",
+    }
     return (
         f"gold labels: {len(ledger.entries):,}\nfound: {found:,}\nlost: {ledger.lost:,}\n"
         f"ranked too low: not chosen, and below the {ledger.top_k} that can be\n"
-        f"proposed: a query is at least {ledger.near:g} near to a name or alias, or it was retrieved anyway"
+        f"proposed: {proposed[ledger.proposer]}"
     )
 
 

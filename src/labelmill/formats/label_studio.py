@@ -6,6 +6,7 @@ https://labelstud.io/guide/task_format and https://labelstud.io/guide/prediction
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -75,7 +76,8 @@ def read_tasks(
 ) -> Iterator[Judged | Failure]:
     """Read tasks with their annotations and predictions.
 
-    An annotation that was cancelled says nothing. Of several by one person the last counts. A task whose data have no
+    An annotation that was cancelled says nothing. Of several by one person the newest counts, by when they were updated
+    or made; the last, where the file does not say. A task whose data have no
     id is called by the task's number.
 
     Args:
@@ -141,12 +143,16 @@ def _judged(task: dict[str, object], source: str, id_field: str, text_field: str
 
 
 def _people(task: dict[str, object], question: str | None) -> Iterable[Opinion]:
-    """List what annotators said, each once."""
+    """List what annotators said, each once: the newest."""
     found: dict[str, Opinion] = {}
+    times: dict[str, datetime] = {}
     for each in list_of(task.get("annotations"), "annotations"):
         annotation = object_of(each, "an annotation")
         if annotation.get("was_cancelled") is not True:
-            who = _who(annotation)
+            who, time = _who(annotation), _time(annotation)
+            if time < times.get(who, time):
+                continue
+            times[who] = time
             found[who] = Opinion(who, tuple(Vote(label) for label in _labels(annotation, question)))
     return found.values()
 
@@ -159,6 +165,17 @@ def _programs(task: dict[str, object], question: str | None) -> Iterable[Opinion
             who = text_of(each.get("model_version") or "predictions", "model_version")
             found[who] = Opinion(who, tuple(_votes(each, question, known.get(who, {}))), predicted=True)
     return found.values()
+
+
+def _time(annotation: dict[str, object]) -> datetime:
+    """Say when an annotation was changed last, or made; the beginning of time where it does not say."""
+    for name in ("updated_at", "created_at"):
+        try:
+            said = datetime.fromisoformat(str(annotation.get(name)))
+        except ValueError:
+            continue
+        return said if said.tzinfo else said.replace(tzinfo=UTC)
+    return datetime.min.replace(tzinfo=UTC)
 
 
 def _who(annotation: dict[str, object]) -> str:

@@ -21,6 +21,15 @@ _HIGH, _HIGHEST = 0.95, 1 / 3
 """What counts as 1 of a part: a quantile over the candidates, so that one odd document does not set the scale, but at
 least that share of the greatest value, so that it is seen."""
 
+_CELLS = 1 << 22
+"""How near documents are to each other, that is computed at once."""
+
+_KEPT = 1 << 25
+"""How near documents are to each other, that is kept (128 MB); what is more is computed anew where it is wanted."""
+
+_AGAIN = 64
+"""Documents whose coverage is computed anew at once, the most promising ones."""
+
 _ALIKE = 0.97
 """Cosine from which on two documents are one, for a batch: the second comes only where nothing else is left."""
 
@@ -104,11 +113,20 @@ def choose_batch(pool: Pool, count: int, weights: Weights = Weights()) -> Batch:
     parts: list[list[float]] = []
     nearest: list[float] = []
     for _ in range(min(count, number)):
-        columns = [*static, weights.tail * tail.gain(), weights.diversity * cover.gain()]
-        worth = np.round(np.sum(columns, axis=0), 9)
         some = free & (alike < _ALIKE)
-        worth[~(some if some.any() else free)] = -np.inf
-        best = int(np.argmax(worth))
+        barred = ~(some if some.any() else free)
+        given = [*static, weights.tail * tail.gain()]
+        while True:
+            # Coverage only falls, so that what it was before is the most that it can be.
+            columns = [*given, weights.diversity * cover.most()]
+            worth = np.round(np.sum(columns, axis=0), 9)
+            worth[barred] = -np.inf
+            best = int(np.argmax(worth))
+            if cover.is_new[best]:
+                break
+            stale = np.where(cover.is_new, -np.inf, worth)
+            stale[best] = np.inf
+            cover.renew(np.argpartition(-stale, min(_AGAIN, number) - 1)[:_AGAIN])
         chosen.append(best)
         parts.append([float(column[best]) for column in columns])
         nearest.append(float(alike[best]))
@@ -151,18 +169,32 @@ class _Cover:
     def __init__(self, pool: Pool) -> None:
         self._places = pool.places
         self._new = ~pool.labelled
-        sample = pool.places[np.flatnonzero(pool.ground)]
-        self._near = np.maximum(_product(pool.places, sample), 0.0)
-        self._reached = np.zeros(self._near.shape[1], np.float32)
+        self._sample = pool.places[np.flatnonzero(pool.ground)]
+        number, width = pool.places.shape[0], self._sample.shape[0]
+        self._reached = np.zeros(width, np.float32)
         if pool.known is not None and pool.known.shape[0]:
-            self._reached = np.maximum(_product(sample, pool.known).max(axis=1), 0.0)
-        self._scale = 0.0
+            parts = [
+                _product(self._sample[rows], pool.known).max(axis=1) for rows in _parts(width, pool.known.shape[0])
+            ]
+            self._reached = np.maximum(np.concatenate(parts), 0.0)
+        self._kept: NDArray[np.float32] | None = None
+        if number * width <= _KEPT:
+            self._kept = np.concatenate([self._near(rows) for rows in _parts(number, width)])
+        self._sums = np.zeros(number)
+        self.is_new = np.zeros(number, np.bool_)
+        for rows in _parts(number, width):
+            self.renew(rows)
+        self._scale = _height(self._sums)
 
-    def gain(self) -> NDArray[np.float64]:
-        """Compute how much nearer the sample would come with each document."""
-        sums = np.maximum(self._near - self._reached, 0.0).sum(axis=1, dtype=np.float64) * self._new
-        self._scale = self._scale or _height(sums)
-        return np.asarray(np.minimum(sums / self._scale, 1.0))
+    def most(self) -> NDArray[np.float64]:
+        """Say how much nearer the sample would come with each document: at most so much, where it is not new."""
+        return np.asarray(np.minimum(self._sums / self._scale, 1.0))
+
+    def renew(self, rows: NDArray[np.intp]) -> None:
+        """Compute it, by what is reached now."""
+        near = self._near(rows)
+        self._sums[rows] = np.maximum(near - self._reached, 0.0).sum(axis=1, dtype=np.float64) * self._new[rows]
+        self.is_new[rows] = True
 
     def like(self, document: int) -> NDArray[np.float64]:
         """Compute every document's cosine with one."""
@@ -170,7 +202,20 @@ class _Cover:
 
     def take(self, document: int) -> None:
         """Let a chosen document reach what it is near to."""
-        self._reached = np.maximum(self._reached, self._near[document])
+        self._reached = np.maximum(self._reached, self._near(np.array([document]))[0])
+        self.is_new[:] = False
+
+    def _near(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Compute how near documents are to the sample."""
+        if self._kept is not None:
+            return self._kept[rows]
+        return np.maximum(_product(self._places[rows], self._sample), 0.0)
+
+
+def _parts(number: int, width: int) -> list[NDArray[np.intp]]:
+    """Cut rows of this width into parts that are not too large to be computed at once."""
+    size = max(1, _CELLS // max(width, 1))
+    return [np.arange(start, min(start + size, number)) for start in range(0, number, size)] or [np.arange(0)]
 
 
 def unit_rows(rows: Any) -> Any:

@@ -44,6 +44,11 @@ class Annotations:
     labels: int
 
 
+def majority_of(annotators: int) -> int:
+    """Count how many of a document's annotators have to give a label for it to be gold: more than half."""
+    return annotators // 2 + 1
+
+
 def weigh_annotations(given: Annotations) -> NDArray[np.float64]:
     """Compute the probability of each pair by the model and all annotators, shape (m,)."""
     if not len(given.document):

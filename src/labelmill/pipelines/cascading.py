@@ -17,6 +17,7 @@ from labelmill.models.embedders import leaves_this_machine
 from labelmill.pipelines.assemble import assemble
 from labelmill.pipelines.distilling.lessons import seen_keys
 from labelmill.pipelines.gold import GoldCorpus
+from labelmill.pipelines.learned_from import keys_of_texts
 from labelmill.pipelines.program import Program
 from labelmill.pipelines.program_file import ProgramFile
 from labelmill.pipelines.spec import ProgramSpec, remake
@@ -88,7 +89,9 @@ def with_cascade(
         calibration=own.calibration or Calibration(),
         decision=own.decision,
     )
-    return remake(spec, student=student.key, cascade=cascade)
+    shown_on = keys_of_texts(each for each in gold.documents if each.labels is not None) if gold else ()
+    taught = tuple(sorted({*spec.learned_from, *own.learned_from, *shown_on}))
+    return remake(spec, student=student.key, cascade=cascade, learned_from=taught)
 
 
 def _judge(program: Program, kind: Kind, gold: GoldCorpus) -> dict[str, NDArray[np.float64]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from labelmill.eval.gold import ResolvedGold, resolve_gold
 from labelmill.eval.rankings import PADDING, Gold, Rankings
 from labelmill.pipelines.evaluate import lay_out
 from labelmill.pipelines.gold import GoldCorpus
+from labelmill.pipelines.learned_from import count_taught, warn_taught
 from labelmill.store import RankedLabels, Store
 from labelmill.store.reader import choose_run, read_ranked, read_taxonomy
+from labelmill.store.standings import read_program
 from labelmill.taxonomy import Taxonomy
 
 
@@ -31,19 +33,22 @@ class Side:
         run: Its name.
         taxonomy: Its labels.
         ranked: Its predictions.
+        program: What it was made by.
     """
 
     path: str
     run: str
     taxonomy: Taxonomy
     ranked: RankedLabels
+    program: Mapping[str, Any]
 
     @classmethod
     def read(cls, path: str | Path, run: str | None, depth: int) -> Side:
         """Read a run out of its file; the newest where none is named."""
         with Store(path) as store:
             name = choose_run(store, run)
-            return cls(str(path), name, read_taxonomy(store, name), read_ranked(store, name, depth=depth))
+            ranked = read_ranked(store, name, depth=depth)
+            return cls(str(path), name, read_taxonomy(store, name), ranked, read_program(store, name))
 
     @property
     def address(self) -> tuple[Path, str]:
@@ -69,6 +74,7 @@ class RunComparison:
         documents_of_one_run: Documents with gold that only one of the runs met, of the first and of the second.
         documents_of_neither: Documents with gold that neither met.
         unresolved: What each taxonomy lacks of the gold labels, as a line; empty for nothing.
+        documents_learned_from: Of `documents`, how many the first run learned from, and the second.
     """
 
     sides: tuple[Side, Side]
@@ -79,6 +85,7 @@ class RunComparison:
     documents_of_one_run: tuple[int, int]
     documents_of_neither: int
     unresolved: Sequence[str]
+    documents_learned_from: tuple[int, int]
 
     @property
     def warnings(self) -> list[str]:
@@ -86,13 +93,15 @@ class RunComparison:
         lines = []
         if self.sides[0].taxonomy.key != self.sides[1].taxonomy.key:
             lines.append("the runs have different taxonomies: labels are compared by id")
+        for side, taught in zip(self.sides, self.documents_learned_from, strict=True):
+            lines += warn_taught(side.run, taught, len(self.documents))
         for side, alone, lacking in zip(self.sides, self.documents_of_one_run, self.unresolved, strict=True):
             if alone:
-                lines.append(f"{alone:,} documents with gold are in run {side.run!r} alone and are left out")
+                lines.append(f"left out: {alone:,} of the documents with gold, in run {side.run!r} alone")
             if lacking:
                 lines.append(f"run {side.run!r}: {lacking}")
         if self.documents_of_neither:
-            lines.append(f"{self.documents_of_neither:,} documents with gold are in neither run and are left out")
+            lines.append(f"left out: {self.documents_of_neither:,} of the documents with gold, in neither run")
         return lines
 
     def label_changes(self, most: int) -> dict[str, list[dict[str, Any]]]:
@@ -120,6 +129,8 @@ class RunComparison:
             "documents_of_a_alone": self.documents_of_one_run[0],
             "documents_of_b_alone": self.documents_of_one_run[1],
             "documents_of_neither": self.documents_of_neither,
+            "documents_a_learned_from": self.documents_learned_from[0],
+            "documents_b_learned_from": self.documents_learned_from[1],
             "metrics": {name: value.as_dict() for name, value in self.comparison.metrics.items()},
             "wins": {name: asdict(wins) for name, wins in self.comparison.wins.items()},
             "documents_changed": len(self.changes.documents),
@@ -174,6 +185,7 @@ def compare_runs(
     golds = tuple(_renumber_gold(one, to, resolved) for one, to in zip(resolved, numbers, strict=True))
     comparison = compare(rankings, golds, ks=ks, resamples=resamples, seed=seed)
     kept = np.isin(np.arange(len(known)), comparison.rows)
+    measured = [known[row] for row in comparison.rows.tolist()]
     neither = gold.without(met[0] | met[1])
     return RunComparison(
         sides=sides,
@@ -184,6 +196,7 @@ def compare_runs(
         documents_of_one_run=(gold.without(met[1]) - neither, gold.without(met[0]) - neither),
         documents_of_neither=neither,
         unresolved=[one.summary for one in resolved],
+        documents_learned_from=(count_taught(sides[0].program, measured), count_taught(sides[1].program, measured)),
     )
 
 

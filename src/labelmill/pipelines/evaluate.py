@@ -19,6 +19,7 @@ from labelmill.eval.propensity import Frequencies
 from labelmill.eval.rankings import PADDING, Gold, Rankings
 from labelmill.pipelines.confidence import are_probabilities, claims_probabilities
 from labelmill.pipelines.gold import GoldCorpus
+from labelmill.pipelines.learned_from import count_taught, warn_taught
 from labelmill.pipelines.rollup import Rollup, Upwards
 from labelmill.store import RankedLabels, Store
 from labelmill.store.reader import choose_run, read_ranked, read_taxonomy
@@ -40,6 +41,7 @@ class RunEvaluation:
         documents_not_in_run: Documents with gold that the run has neither done nor failed; left out and counted.
         documents_not_in_gold: Documents of the run that the gold corpus does not have; left out and counted.
         gold_unreadable: Rows of the gold corpus that could not be read.
+        documents_learned_from: Documents with gold, in the run, that it learned from.
     """
 
     run: str
@@ -48,6 +50,7 @@ class RunEvaluation:
     documents_not_in_run: int
     documents_not_in_gold: int
     gold_unreadable: int
+    documents_learned_from: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Give plain values for JSON."""
@@ -55,6 +58,7 @@ class RunEvaluation:
             "documents_not_in_run": self.documents_not_in_run,
             "documents_not_in_gold": self.documents_not_in_gold,
             "gold_unreadable": self.gold_unreadable,
+            "documents_learned_from": self.documents_learned_from,
         }
         result = self.evaluation.as_dict(self.run)
         metrics = result.pop("metrics")
@@ -63,13 +67,14 @@ class RunEvaluation:
     @property
     def warnings(self) -> list[str]:
         """Say in lines what a reader of the figures should know."""
-        lines = [self.gold.summary] if self.gold.unresolved else []
+        lines = warn_taught(self.run, self.documents_learned_from, self.evaluation.documents)
+        lines += [self.gold.summary] if self.gold.unresolved else []
         if self.documents_not_in_run:
-            lines.append(f"{self.documents_not_in_run} documents with gold are not in the run and are left out")
+            lines.append(f"left out: {self.documents_not_in_run:,} of the documents with gold, not in the run")
         if self.documents_not_in_gold:
-            lines.append(f"{self.documents_not_in_gold} documents of the run have no gold in these files")
+            lines.append(f"without gold in these files: {self.documents_not_in_gold:,} of the run's documents")
         if self.gold_unreadable:
-            lines.append(f"{self.gold_unreadable} rows of the gold corpus could not be read")
+            lines.append(f"could not be read: {self.gold_unreadable:,} of the rows of the gold corpus")
         return lines
 
 
@@ -143,6 +148,7 @@ def evaluate_run(
         documents_not_in_run=corpus.without(met),
         documents_not_in_gold=len(met) - len(known),
         gold_unreadable=corpus.unreadable,
+        documents_learned_from=count_taught(program, known),
     )
 
 

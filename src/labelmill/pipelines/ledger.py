@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from labelmill.corpus import chunk
+from labelmill.eval.fates import Proposer
 from labelmill.eval.gold import resolve_gold
 from labelmill.eval.ledger import GoldLabel, Ledger, Standing, Trace, enter
 from labelmill.eval.nearest import NEAR
@@ -49,7 +50,7 @@ def ledger_of_run(path: str | Path, gold: GoldCorpus, *, run: str | None = None,
             for start in range(0, len(known), _AT_ONCE)
             for entry in enter(book.traces(start, start + _AT_ONCE), top_k=book.spec.top_k, near=near)
         ]
-    return Ledger(tuple(entries), book.spec.top_k, near)
+    return Ledger(tuple(entries), book.spec.top_k, near, book.proposer)
 
 
 class _Book:
@@ -59,7 +60,10 @@ class _Book:
         self._store, self._run, self._documents, self._failed = store, run, documents, failed
         self._taxonomy = read_taxonomy(store, run)
         # Not validated: the run was made with it, perhaps by a version that knew other fields.
-        self.spec = ProgramSpec.model_construct(**read_program(store, run))
+        program = read_program(store, run)
+        self.spec = ProgramSpec.model_construct(**program)
+        alone: Proposer = "student" if self.spec.is_student else "queries"
+        self.proposer: Proposer = "votes" if "combine" in program else alone
         self._gold = resolve_gold(((document.id, document.labels) for document in documents), self._taxonomy)
 
     def traces(self, start: int, end: int) -> list[Trace]:
@@ -75,7 +79,7 @@ class _Book:
         ]
         queries = self._queries(open_ones)
         return [
-            Trace(document.id, gold, queries.get(document.id, ()), placed, document.id in self._failed)
+            Trace(document.id, gold, queries.get(document.id, ()), placed, document.id in self._failed, self.proposer)
             for document, gold, placed in zip(documents, labels, standings, strict=True)
         ]
 
@@ -105,6 +109,8 @@ class _Book:
 
     def _queries(self, documents: Sequence[Document]) -> dict[str, Queries]:
         """Collect what was asked for some documents, as `Program.queries` did; windows are made anew."""
+        if self.proposer != "queries":
+            return {}
         phrases = read_phrases(self._store, self._run, [document.id for document in documents])
         return {
             document.id: Queries(phrases.get(document.id, ()), map(find_windows, self._pieces(document.text)))

@@ -72,6 +72,7 @@ class ProgramSpec(BaseModel):
         decision: Which candidates become labels, and what that promises.
         student: Key of the student that is a lane, or that answers where it is certain; empty where there is none.
         cascade: When the student's answer stands, and the rest of this program has nothing to do.
+        learned_from: Keys of the gold documents that taught it, for `labelmill.pipelines.learned_from`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -101,6 +102,7 @@ class ProgramSpec(BaseModel):
     decision: Decision | None = None
     student: str = ""
     cascade: Cascade | None = None
+    learned_from: tuple[str, ...] = ()
 
     @property
     def is_student(self) -> bool:
@@ -126,7 +128,7 @@ class ProgramSpec(BaseModel):
         for state in values["prompts"].values():
             if state["nearest"]:
                 state |= {"demonstrations": [], "sources": []}
-        since = {name for name in ("student", "cascade") if not values[name]}  # older runs do not say
+        since = {name for name in ("student", "cascade", "learned_from") if not values[name]}  # older runs do not say
         return {name: value for name, value in values.items() if name not in since} | {"examples": len(self.examples)}
 
     @model_validator(mode="after")

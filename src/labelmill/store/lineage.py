@@ -18,7 +18,7 @@ from labelmill.store.located import load_keys
 from labelmill.store.migration import MIGRATED
 from labelmill.taxonomy import Taxonomy
 
-_OF_NO_MATTER = {"candidates", "top_k", "threshold", "blend", "calibration", "decision"}
+_OF_NO_MATTER = {"candidates", "top_k", "threshold", "blend", "calibration", "decision", "learned_from"}
 """Of a program: what follows from a model's answers, and does not change its questions."""
 
 _LEAST_SHARED = 0.5

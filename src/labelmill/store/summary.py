@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -86,7 +87,15 @@ class RunSummary:
     def as_dict(self) -> dict[str, Any]:
         """Give plain values, for programs."""
         plain = {name: getattr(self, name) for name in self.__slots__}
+        plain["program"] = _without_keys(self.program) | (
+            {"combine": _without_keys(self.program["combine"])} if "combine" in self.program else {}
+        )
         return plain | {"started": self.started.isoformat(), "updated": self.updated.isoformat()}
+
+
+def _without_keys(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the keys of gold documents: thousands of lines that say nothing to a reader."""
+    return {name: value for name, value in values.items() if name != "learned_from"}
 
 
 def summarise(store: Store, run: str) -> RunSummary:

@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from labelmill.cli import options
-from labelmill.cli.console import Progress, put_json, say
-from labelmill.cli.exchange import CorpusFiles, end_with, paced
+from labelmill.cli.console import Progress, counted, put_json, say
+from labelmill.cli.exchange import end_with, paced
 from labelmill.cli.votes.group import Exclusive, Voters, VotesFile, app
+from labelmill.cli.written import Replace, check_exported
 
 
 class VotesExportChoice(StrEnum):
@@ -26,10 +27,17 @@ def export(
     votes_file: VotesFile,
     to: Annotated[Path, typer.Option("--to", help="What to write. snorkel: .npz; wrench: a folder.")],
     format_: Annotated[VotesExportChoice, typer.Option("--format", help="Who reads it.")] = VotesExportChoice.snorkel,
-    docs: CorpusFiles = None,
+    docs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--docs",
+            help="For wrench: the documents, with texts and perhaps gold labels, as for `labelmill label`; repeatable.",
+        ),
+    ] = None,
     voter: Voters = None,
     exclusive: Exclusive = False,
     split: Annotated[str, typer.Option(help="For wrench: which one this is, train, valid or test.")] = "train",
+    replace: Replace = False,
     id_field: options.IdField = "id",
     text_field: options.TextField = "text",
     labels_field: options.LabelsField = "labels",
@@ -45,6 +53,7 @@ def export(
     from labelmill.corpus import Corpus
     from labelmill.pipelines.exchange import export_votes
 
+    check_exported(to, format_.value, [votes_file, *(docs or ())], replace=replace, split=split)
     corpus = Corpus(docs, None, id_field, text_field, labels_field) if docs else None
     shown = Progress()
     try:
@@ -63,11 +72,12 @@ def export(
     if as_json:
         put_json(done.as_dict())
     else:
-        say(f"Wrote {done.votes:,} votes of {len(done.voters):,} voters on {done.documents:,} documents to {to}.")
+        votes, voters = counted(done.votes, "vote"), counted(len(done.voters), "voter")
+        say(f"Wrote {votes} of {voters} on {counted(done.documents, 'document')} to {to}.")
         if done.not_in_corpus:
-            say(f"{done.not_in_corpus:,} documents that were voted on are not among those given, and are left out.")
+            say(f"Left out: {counted(done.not_in_corpus, 'document')} with votes, not among the documents given.")
         if done.left_out:
-            say(f"{done.left_out:,} votes against a label are left out: classes that exclude each other have none.")
+            say(f"Left out: {counted(done.left_out, 'vote')} against a label, which exclusive classes have not.")
     for note in done.notes:
         say(f"Note: {note}.")
-    end_with(done.outside, done.examples, done.unreadable, what="gold labels")
+    end_with(done.outside, done.examples, done.unreadable, done.reasons, what="gold label")

@@ -379,5 +379,5 @@ def _notes(belief: Belief, committee: Committee, wanted: Wanted, without: int) -
     if committee == "none" and wanted.weights.disagreement:
         notes.append("nobody disagrees: name several runs with --run, or have voters vote")
     if without:
-        notes.append(f"{without:,} documents that were chosen are not in the corpus any more, and are left out")
+        notes.append(f"left out: {without:,} of the documents chosen, not in the corpus any more")
     return notes

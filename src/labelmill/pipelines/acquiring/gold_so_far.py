@@ -14,6 +14,7 @@ from scipy import sparse
 from labelmill.errors import StoreError
 from labelmill.eval.gold import resolve_gold
 from labelmill.learning.acquisition import unit_rows
+from labelmill.learning.annotators import majority_of
 from labelmill.pipelines.gold import GoldCorpus
 from labelmill.records import Document
 from labelmill.store import Store
@@ -118,6 +119,6 @@ def _annotators(
 
 
 def _majority(given: Sequence[frozenset[int]]) -> frozenset[int]:
-    """Keep the labels that at least half of the annotators gave."""
+    """Keep the labels that more than half of the annotators gave, as `labelmill import` does."""
     times = Counter(label for own in given for label in own)
-    return frozenset(label for label, count in times.items() if 2 * count >= len(given))
+    return frozenset(label for label, count in times.items() if count >= majority_of(len(given)))

@@ -22,6 +22,7 @@ from labelmill.pipelines.distilling.fitting import FeatureWish, KindWish, fit_st
 from labelmill.pipelines.distilling.judging import Answers
 from labelmill.pipelines.distilling.lessons import Lessons, read_lessons, seen_keys
 from labelmill.pipelines.gold import GoldCorpus
+from labelmill.pipelines.learned_from import keys_of_texts
 from labelmill.pipelines.program_file import PROGRAM, ProgramFile, TaxonomyVersion
 from labelmill.pipelines.spec import STUDENT_LANE, ProgramSpec, make_spec
 from labelmill.records import Document
@@ -112,6 +113,11 @@ def distill(
     corpus = corpus if isinstance(corpus, Corpus) else Corpus(corpus)
     on_progress("reading the run")
     lessons = read_lessons(runs, run, corpus)
+    if gold is None and not lessons.given.any():
+        raise InputError(
+            f"run {lessons.run!r} has no label in a final set, so that nothing tells when the student is right",
+            remedy="Name a run with --run that cuts less, or give documents with gold with --gold.",
+        )
     loaded = load_embedder(embedder) if isinstance(embedder, str) else embedder
     fitted = fit_student(
         lessons, features, loaded, kind, pruned=pruned, weighted=weighted, named=named, told=on_progress
@@ -138,6 +144,7 @@ def distill(
         "top_k": decision.top_k,
         "calibration": calibration.calibration,
         "decision": decision,
+        "learned_from": keys_of_texts(each for each in gold.documents if each.labels is not None) if gold else (),
     }
     figures = fitted.figures | {
         "kind": "linear" if "strength" in fitted.figures else "omikuji",

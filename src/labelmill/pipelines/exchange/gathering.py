@@ -9,8 +9,9 @@ from itertools import islice
 
 from labelmill.corpus import Corpus
 from labelmill.formats import Item, Scored
+from labelmill.pipelines.exchange.reading import add_reasons
 from labelmill.pipelines.exchange.resolving import Resolver
-from labelmill.records import Document
+from labelmill.records import Document, Failure
 from labelmill.store import Store
 from labelmill.store.handing_out import done_documents, predictions_by_document
 
@@ -31,6 +32,7 @@ class Gathered:
         not_in_run: Documents of the corpus that the run has not done.
         not_in_corpus: Documents of the run that the corpus lacks.
         unreadable: Rows of the corpus that are no documents.
+        reasons: Where the first of them are, and what is wrong with them.
     """
 
     documents: int = 0
@@ -42,6 +44,7 @@ class Gathered:
     not_in_run: int = 0
     not_in_corpus: int = 0
     unreadable: int = 0
+    reasons: list[str] = field(default_factory=list)
 
 
 def gather(
@@ -93,7 +96,7 @@ def _items(
             if rows is None:
                 counts.not_in_run += 1
                 continue
-            gold = None if document.labels is None else resolver.positions(document.labels)
+            gold = None if document.labels is None else resolver.positions(document.labels, document.source)
             if document.labels and not gold:
                 gold = None  # all of it is outside the taxonomy; an empty list would say that no label is right
             if keep_gold and document.labels:
@@ -122,7 +125,9 @@ def _of_corpus(corpus: Corpus, counts: Gathered) -> Iterator[list[Document]]:
     rows = corpus.documents()
     while batch := list(islice(rows, _BATCH)):
         documents = [row for row in batch if isinstance(row, Document)]
-        counts.unreadable += len(batch) - len(documents)
+        failures = [row for row in batch if isinstance(row, Failure)]
+        counts.unreadable += len(failures)
+        add_reasons(counts.reasons, failures)
         yield documents
 
 

@@ -14,7 +14,8 @@ from labelmill.corpus import Corpus
 from labelmill.corpus.fields import is_blank
 from labelmill.errors import InputError
 from labelmill.formats import Judged
-from labelmill.pipelines.exchange.reading import Source, open_source
+from labelmill.learning.annotators import majority_of
+from labelmill.pipelines.exchange.reading import Source, add_reasons, open_source
 from labelmill.pipelines.exchange.resolving import Resolver
 from labelmill.records import Document
 from labelmill.taxonomy import Taxonomy
@@ -22,6 +23,9 @@ from labelmill.taxonomy.writer import write_lines
 
 AGREEMENTS = ("majority", "all", "any")
 """Which labels of several annotators are gold: those of more than half of them, of all, or of any."""
+
+_NAMED = 20
+"""Annotators that are listed at most, those of most documents first."""
 
 
 @dataclass(slots=True)
@@ -37,7 +41,7 @@ class ImportedGold:
             what was said of them.
         without_text: Documents that are left out, since neither the file nor the corpus has their text.
         unreadable: Entries that are of no use.
-        reason: Why the first of them is not.
+        reasons: Where the first of them are, and why they are not.
         outside: Labels that the taxonomy does not have, and how often they were named.
         examples: Why, of each of them.
     """
@@ -49,7 +53,7 @@ class ImportedGold:
     without_label: int = 0
     without_text: int = 0
     unreadable: int = 0
-    reason: str = ""
+    reasons: list[str] = field(default_factory=list)
     outside: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
 
@@ -98,13 +102,22 @@ def import_gold(
     source = open_source(path, format, id_field=id_field, text_field=text_field, question=question)
     resolver, found = Resolver(taxonomy), ImportedGold()
     found.outside, found.examples = resolver.outside, resolver.examples
-    rows = list(_rows(source, resolver, taxonomy, found, annotators, agreement))
-    if not rows and found.reason:
-        message = f"there is nothing to import, for example {found.reason}"
+    there: Counter[str] = Counter()
+    rows = list(_rows(source, resolver, taxonomy, found, there, annotators, agreement))
+    if unknown := [name for name in annotators if name not in there]:
+        known = ", ".join(name for name, _ in there.most_common(_NAMED)) or "none"
+        more = f" and {len(there) - _NAMED:,} more" if len(there) > _NAMED else ""
+        raise InputError(
+            f"there is no annotator {unknown[0]!r}",
+            path=path,
+            remedy=f"Name one of those who are there: {known}{more}.",
+        )
+    if not rows and found.reasons:
+        message = f"there is nothing to import, for example {found.reasons[0]}"
         raise InputError(message, remedy="Check the format that was named.")
     if not rows and found.without_label:
         worst, _ = resolver.outside.most_common(1)[0]
-        raise InputError(f"no label is in the taxonomy, for example {resolver.examples[worst]}", path=path)
+        raise InputError(f"no label is in the taxonomy, for example {resolver.examples[worst]}")
     if not rows:
         who = f" of {', '.join(map(repr, annotators))}" if annotators else ""
         raise InputError(
@@ -133,18 +146,21 @@ def _rows(
     resolver: Resolver,
     taxonomy: Taxonomy,
     found: ImportedGold,
+    there: Counter[str],
     annotators: Sequence[str],
     agreement: str,
 ) -> Iterator[dict[str, Any]]:
     for item in source.documents():
         if not isinstance(item, Judged):
             found.unreadable += 1
-            found.reason = found.reason or f"{item.source}: {item.message}"
+            add_reasons(found.reasons, [item])
             continue
+        if not source.electors:
+            there.update({each.who for each in item.opinions if not each.predicted})
         said = {} if source.electors else _annotations(item, resolver, annotators)
         if not said and (item.gold is None or annotators):
             continue
-        labels = _agreed(said, agreement) if said else resolver.positions(item.gold or ())
+        labels = _agreed(said, agreement) if said else resolver.positions(item.gold or (), item.source)
         if not labels and not _all_known(item, said, resolver):
             found.without_label += 1
             continue
@@ -158,7 +174,7 @@ def _rows(
 
 def _annotations(item: Judged, resolver: Resolver, annotators: Sequence[str]) -> dict[str, tuple[int, ...]]:
     return {
-        each.who: resolver.positions(vote.label for vote in each.votes if vote.vote > 0)
+        each.who: resolver.positions((vote.label for vote in each.votes if vote.vote > 0), item.source)
         for each in item.opinions
         if not each.predicted and (not annotators or each.who in annotators)
     }
@@ -173,7 +189,7 @@ def _all_known(item: Judged, said: Mapping[str, Sequence[int]], resolver: Resolv
 def _agreed(said: Mapping[str, Sequence[int]], agreement: str) -> list[int]:
     """List the labels that enough annotators gave, in the order in which they were named."""
     counts = Counter(label for labels in said.values() for label in labels)
-    least = {"any": 1, "all": len(said), "majority": len(said) // 2 + 1}[agreement]
+    least = {"any": 1, "all": len(said), "majority": majority_of(len(said))}[agreement]
     return [label for label, count in counts.items() if count >= least]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,17 @@ from labelmill.records import Failure
 
 FORMATS = ("snorkel", "wrench", "cleanlab", "huggingface", "label-studio", "argilla")
 """What is imported, beside tables and documents with labels."""
+
+
+MOST_REASONS = 3
+"""Places of what cannot be read that are named to a person."""
+
+
+def add_reasons(reasons: list[str], failures: Iterable[Failure]) -> None:
+    """Note where the first failures are, and what is wrong there."""
+    for each in failures:
+        if len(reasons) < MOST_REASONS:
+            reasons.append(f"{each.source}: {each.message}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ class Resolver:
 
     Attributes:
         outside: What the taxonomy does not have, and how often it was named.
-        examples: Why, of each of them.
+        examples: Where each of them was named first, and why it is not found.
     """
 
     def __init__(self, taxonomy: Taxonomy) -> None:
@@ -27,22 +27,22 @@ class Resolver:
         self.outside: Counter[str] = Counter()
         self.examples: dict[str, str] = {}
 
-    def position(self, name: str) -> int | None:
-        """Find a label's position; None, and counted, where there is none."""
+    def position(self, name: str, where: str = "") -> int | None:
+        """Find the position of a label that is named somewhere; None, and counted, where there is none."""
         if name not in self._known:
             try:
                 self._known[name] = self._taxonomy.resolve(name)
             except GoldError as reason:
                 self._known[name] = None
-                self.examples[name] = str(reason)
+                self.examples[name] = f"{where}: {reason}" if where else str(reason)
         found = self._known[name]
         if found is None:
             self.outside[name] += 1
         return found
 
-    def positions(self, names: Iterable[str]) -> tuple[int, ...]:
+    def positions(self, names: Iterable[str], where: str = "") -> tuple[int, ...]:
         """Find the positions of several, each once, in order; those that are not there are left out."""
-        found = (self.position(name) for name in names)
+        found = (self.position(name, where) for name in names)
         return tuple(dict.fromkeys(each for each in found if each is not None))
 
     def knows(self, names: Iterable[str]) -> bool:

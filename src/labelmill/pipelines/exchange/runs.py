@@ -189,9 +189,11 @@ def _given(job: _Job, *, exclusive: bool) -> Iterator[Item]:
         else:
             yield item
     if without:
-        job.exported.notes.append(f"{without:,} documents without a gold label are left out")
+        job.exported.notes.append(f"left out: {without:,} of the documents, without a gold label")
     if several:
-        job.exported.notes.append(f"{several:,} documents with several gold labels are left out: --exclusive takes one")
+        job.exported.notes.append(
+            f"left out: {several:,} of the documents, with several gold labels: --exclusive takes one"
+        )
 
 
 def _huggingface(job: _Job, store: Store) -> None:

@@ -102,7 +102,7 @@ class _Survey:
                 counts = programs if opinion.predicted else people
                 counts[opinion.who] += 0
                 for vote in opinion.votes:
-                    if resolver.position(vote.label) is None:
+                    if resolver.position(vote.label, item.source) is None:
                         outside[opinion.predicted][vote.label] += 1
                         named = self.strange.setdefault(opinion.who, {})
                         if len(named) < MOST_FAILURES:

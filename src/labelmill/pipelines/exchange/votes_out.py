@@ -15,6 +15,7 @@ from labelmill.corpus import Corpus
 from labelmill.errors import InputError
 from labelmill.formats.snorkel import Ballots, write_matrix
 from labelmill.formats.wrench import ABSTAINS, Row, write_split
+from labelmill.pipelines.exchange.reading import add_reasons
 from labelmill.pipelines.exchange.resolving import Resolver, handles
 from labelmill.pipelines.voting.electing import Election, hold_election
 from labelmill.records import Document
@@ -35,6 +36,7 @@ class ExportedVotes:
         votes: How many of them are there.
         left_out: Votes that the format cannot say: those against one of several classes.
         unreadable: Rows of the corpus that are no documents.
+        reasons: Where the first of them are, and what is wrong with them.
         not_in_corpus: Documents that were voted on and that the corpus lacks.
         outside: Gold labels that the taxonomy does not have, and how often they were named.
         examples: Why, of each of them.
@@ -48,6 +50,7 @@ class ExportedVotes:
     votes: int = 0
     left_out: int = 0
     unreadable: int = 0
+    reasons: list[str] = field(default_factory=list)
     not_in_corpus: int = 0
     outside: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
@@ -163,7 +166,7 @@ def _rows(
         said = [ABSTAINS] * len(ballots.voters)
         for voter, label in zip(ballots.voter[here].tolist(), ballots.label[here].tolist(), strict=True):
             said[voter] = label
-        gold = resolver.positions(document.labels or ())
+        gold = resolver.positions(document.labels or (), document.source)
         several += len(gold) > 1
         yield document.id, document.text or None, gold[0] if len(gold) == 1 else ABSTAINS, said
         written += 1
@@ -171,7 +174,9 @@ def _rows(
             on_progress(written)
     done.not_in_corpus = len(places) - written
     if several:
-        done.notes.append(f"{several:,} documents with several gold labels are left without one: WRENCH takes one")
+        done.notes.append(
+            f"without gold: {several:,} of the documents, which have several gold labels: WRENCH takes one"
+        )
 
 
 def _documents(ballots: Ballots, corpus: Corpus | None, done: ExportedVotes) -> Iterator[Document]:
@@ -183,3 +188,4 @@ def _documents(ballots: Ballots, corpus: Corpus | None, done: ExportedVotes) -> 
             yield row
         else:
             done.unreadable += 1
+            add_reasons(done.reasons, [row])

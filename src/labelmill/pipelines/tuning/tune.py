@@ -15,6 +15,7 @@ from labelmill.learning.promises import Promise
 from labelmill.models.client import ChatModel
 from labelmill.models.embedders import MemoEmbedder, load_embedder
 from labelmill.pipelines.connection import Connection
+from labelmill.pipelines.learned_from import keys_of_texts
 from labelmill.pipelines.loop import run_to_end
 from labelmill.pipelines.optimise.spending import Allowance
 from labelmill.pipelines.program_file import ProgramFile
@@ -128,4 +129,6 @@ def tune(
         gathered, spec = steps.gather_best(spec, not_shown(documents, spec, prompts.shown), keep_all=keep_all)
         fit = steps.fuse(gathered)
         ranked, spec = steps.rank(gathered, fit, spec, kinds, prompts)
-        return steps.finish(steps.decide(gathered, ranked, spec, promise, delta))
+        spec = steps.decide(gathered, ranked, spec, promise, delta)
+        taught = keys_of_texts(each for each in documents if each.labels is not None)
+        return steps.finish(remake(spec, learned_from=taught))

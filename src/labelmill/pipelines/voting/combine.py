@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from labelmill import __version__
 from labelmill.errors import InputError
-from labelmill.keys import content_key
+from labelmill.keys import content_key, text_key
 from labelmill.learning.combining import Combination, combine
 from labelmill.pipelines.gold import GoldCorpus
 from labelmill.pipelines.voting.electing import Election, hold_election
@@ -216,6 +216,7 @@ def _program(
         "probabilities": found.probabilities,
         "voters": describe_voters(election, found),
         "gold_documents": len(election.known.documents),
+        "learned_from": [text_key(election.documents[row]) for row in election.known.documents.tolist()],
     }
     return {
         "combine": made,
