@@ -74,7 +74,7 @@ def test_a_model_is_shown_where_candidates_stand(make_labeler, rank):
 def test_a_specification_of_before_keeps_its_key(make_labeler):
     """Runs that were made before these settings go on: at their defaults, neither is in the key."""
     program = make_labeler(taxonomy=BAKING, candidates=5).program
-    known = {"task", "prompts", "embedders", "lanes", "usages", "scorers", "pool", "examples", "fusion"}
+    known = {"task", "prompts", "embedders", "lanes", "usages", "scorers", "pool", "examples", "fusion", "learned_from"}
     before = program.spec.model_dump(
         mode="json", exclude=known | {"shown_parents", "no_ancestors", "student", "cascade"}
     )

@@ -70,9 +70,19 @@ class Program:
         """
         prompts = [stage.fingerprint() if stage else None for stage in (self.infer, self.rank)]
         # The wording is in the prompts' fingerprints, the embedders in Retrieve's: a server that moved changes no key.
-        # What is retrieved with is in Retrieve's as well.
-        known = {"task", "prompts", "embedders", "lanes", "usages", "scorers", "pool", "examples", "fusion"}
-        known.add("learned_from")  # decides nothing
+        # What is retrieved with is in Retrieve's as well. Who taught it decides nothing.
+        known = {
+            "task",
+            "prompts",
+            "embedders",
+            "lanes",
+            "usages",
+            "scorers",
+            "pool",
+            "examples",
+            "fusion",
+            "learned_from",
+        }
         used = [name for name in _SINCE if getattr(self.spec, name) != ProgramSpec.model_fields[name].default]
         spec = self.spec.model_dump(mode="json", exclude=known | ({*_SINCE} - {*used}))
         # What uses the hierarchy depends on labels, too, that are not to be given.
