@@ -55,7 +55,7 @@ def test_distill_tells_what_the_student_is_worth(distill, tmp_path):
     assert done.code == 0, done.err
     for said in (
         "Learned 62 labels from 60 documents of run soft",
-        "labels' names count 0.1; 24 labels have no lesson but that",
+        "labels' names count 0.3; 24 labels have no lesson but that",
         "linear, tfidf",
         "F1 with its teacher",
         "confidently wrong",

@@ -318,3 +318,21 @@ def test_the_ledger_of_votes_speaks_of_voters(cli, votes, recipes):
     assert "proposed: votes rank it" in shown
     assert "phrase" not in shown
     assert "retrieved at" not in shown
+
+
+def test_an_import_that_is_stopped_changes_nothing_and_says_so(cli, tags, tmp_path, monkeypatch):
+    """In the midst of a query too, which DuckDB then calls interrupted."""
+    out, table = tmp_path / "votes.duckdb", tmp_path / "ann.csv"
+    table.write_text("document,label\nd1,soup\nd2,bread\n", encoding="utf-8")
+    assert cli("votes", "import", table, "-t", tags, "-o", out, "--voter", "ann").code == 0
+
+    def interrupted(_incoming):
+        raise RuntimeError("Query interrupted")
+
+    monkeypatch.setattr("labelmill.store.incoming.Incoming.documents", interrupted)
+    table.write_text("document,label\nd1,bread\n", encoding="utf-8")
+    done = cli("votes", "import", table, "-t", tags, "-o", out, "--voter", "ann")
+    assert (done.code, done.out) == (130, "")
+    assert f"Interrupted: the votes in {out} are as they were" in done.err
+    told = json.loads(cli("votes", "summary", out, "--json").out)
+    assert [(each["voter"], each["votes"]) for each in told["voters"]] == [("ann", 2)]

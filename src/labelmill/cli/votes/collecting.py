@@ -101,14 +101,9 @@ def apply(
             f"{duration(progress.eta_seconds)} to go"
         )
 
-    try:
+    kept = f"no votes in {out} were changed. The same command begins anew; a model's answers are kept."
+    with shown.until_interrupted(kept):
         done = apply_votes(corpus, out, labels, electorate, limit_seconds=seconds, jobs=jobs, on_progress=told)
-    except KeyboardInterrupt:
-        shown.end()
-        say(f"Interrupted: no votes in {out} were changed. The same command begins anew; a model's answers are kept.")
-        raise typer.Exit(130) from None
-    finally:
-        shown.end()
     _report_cast(out, done, as_json=as_json)
 
 
@@ -167,8 +162,14 @@ def import_(
         raise InputError("--predictions and --question are for other tools' files", remedy="Give --format as well.")
     if docs and own_documents:
         raise InputError("--docs and --own-documents say different things of who was shown what", remedy="Give one.")
+    shown = Progress()
+    stopped = shown.until_interrupted(
+        f"the votes in {out} are as they were, unless all were just taken over: labelmill votes summary {out} tells."
+    )
     if source.suffix.lower() == ".duckdb":
-        _report_imported(out, import_runs(source, out, run or (), depth=depth), as_json=as_json)
+        with stopped:
+            found = import_runs(source, out, run or (), depth=depth)
+        _report_imported(out, found, as_json=as_json)
         return
     if run:
         raise InputError("--run is for DuckDB files", path=source, remedy="Name one, or leave --run out.")
@@ -178,8 +179,7 @@ def import_(
     if format_ is not None:
         if voter:
             raise InputError("whoever speaks in such a file has a name", path=source, remedy="Leave --voter out.")
-        shown = Progress()
-        try:
+        with stopped:
             found = import_opinions(
                 source,
                 out,
@@ -190,15 +190,15 @@ def import_(
                 question=question,
                 on_progress=paced(shown, "imported", None),
             )
-        finally:
-            shown.end()
     elif is_table_of_votes(source):
         seen = Corpus(docs, None, id_field, text_field, labels_field) if docs else None
-        found = import_votes(source, out, labels, voter=voter, own_documents=own_documents, shown=seen)
+        with stopped:
+            found = import_votes(source, out, labels, voter=voter, own_documents=own_documents, shown=seen)
     else:
         name = voter or source.name.partition(".")[0]
         fields = {"id_field": id_field, "text_field": text_field, "labels_field": labels_field}
-        found = import_labels([source], out, labels, name, **fields)
+        with stopped:
+            found = import_labels([source], out, labels, name, **fields)
     _report_imported(out, found, as_json=as_json)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from labelmill.cli import options
-from labelmill.cli.console import put, put_json, say
+from labelmill.cli.console import counted, put, put_json, say
 from labelmill.cli.votes.group import VotesFile, app
 
 
@@ -28,5 +28,5 @@ def remove(
         put_json({"file": str(votes_file), "removed": removed})
         return
     for name, votes in removed.items():
-        put(f"{name}: {votes:,} votes")
-    say(f"Removed {len(removed):,} voters from {votes_file}.")
+        put(f"{name}: {counted(votes, 'vote')}")
+    say(f"Removed {counted(len(removed), 'voter')} from {votes_file}.")

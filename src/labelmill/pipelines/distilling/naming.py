@@ -22,6 +22,8 @@ from labelmill.taxonomy import Taxonomy
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.5)
 """Of the likeness, a cosine, beside scores of 0..1; that is taken which ranks most of the teacher's labels first."""
 
+_USUAL = 0.3
+
 _FIRST = 5
 _ASKED = 400
 """Lessons that the share is chosen by."""
@@ -85,5 +87,5 @@ def choose_share(
             found += _discounted([target.get(label, 0.0) for label in ranked]) / best if best > 0 else 0.0
         return found
 
-    # Where lessons do not tell, names are heard a little: of labels without lessons nothing else is known.
-    return max(SHARES, key=lambda share: (round(worth(share), 6), share > 0, -share))
+    # Where lessons do not tell, names are heard: of labels without lessons nothing else is known.
+    return max(SHARES, key=lambda share: (round(worth(share), 6), -abs(share - _USUAL)))

@@ -206,7 +206,7 @@ def import_votes(
         CorpusError: Documents that were shown cannot be read.
     """
     found = Imported()
-    with Store(out, write=True) as store:
+    with Store(out, write=True) as store, store.errors(Path(path)):
         incoming = Incoming(store, Path(path), voter or Path(path).name.partition(".")[0])
         names: dict[str, str | None] = {name: _resolve(taxonomy, name, found) for name in incoming.labels()}
         incoming.resolve({name: label for name, label in names.items() if label is not None})
@@ -230,8 +230,8 @@ def import_votes(
             for each in voters:
                 named = [label for who, label, _ in outside if who == each][:MOST_FAILURES]
                 writer.fail([(each, "", "outside-taxonomy", found.examples[label]) for label in named])
+            found.documents = incoming.documents()
             writer.finish()
-        found.documents = incoming.documents()
     return found
 
 
