@@ -215,8 +215,8 @@ def test_annotators_are_kept_apart(cli, tags, tmp_path):
     path.write_text(json.dumps(TASKS), encoding="utf-8")
     done = cli("votes", "import", path, "--format", "label-studio", "-t", tags, "-o", out)
     assert done.code == 3
-    assert done.out.splitlines() == ["7: 2 votes", "8: 1 votes", "ann@x.org: 3 votes"]
-    assert "1 votes on 1 labels are left out" in done.err
+    assert done.out.splitlines() == ["7: 2 votes", "8: 1 vote", "ann@x.org: 3 votes"]
+    assert "Left out: 1 vote on 1 label that the taxonomy lacks" in done.err
     assert "'nowhere'" in done.err
     summary = json.loads(cli("votes", "summary", out, "--json").out)
     assert {each["voter"]: each["documents"] for each in summary["voters"]} == {"7": 2, "8": 1, "ann@x.org": 2}
@@ -281,8 +281,8 @@ def test_programs_vote_where_they_are_asked(cli, tags, tmp_path):
     }
     path.write_text(json.dumps([record]), encoding="utf-8")
     importing = ("votes", "import", path, "--format", "argilla", "-t", tags, "-o", out)
-    assert cli(*importing).out.splitlines() == ["u1: 1 votes"]
-    assert cli(*importing, "--predictions").out.splitlines() == ["m: 1 votes", "u1: 1 votes"]
+    assert cli(*importing).out.splitlines() == ["u1: 1 vote"]
+    assert cli(*importing, "--predictions").out.splitlines() == ["m: 1 vote", "u1: 1 vote"]
     assert votes_of(out, "m") == [("m", "d", "soup", 1, 0.25, 1)]
     refused = cli(
         "import", path, "--format", "argilla", "-t", tags, "--to", tmp_path / "g.jsonl", "--annotator", "nobody"
@@ -311,7 +311,7 @@ def test_a_bad_entry_is_left_out_and_told(cli, tags, tmp_path):
     path.write_text(json.dumps([*TASKS, 5, TASKS[1]]), encoding="utf-8")
     done = cli("votes", "import", path, "--format", "label-studio", "-t", tags, "-o", out)
     assert done.code == 3
-    assert "2 rows could not be read:" in done.err
+    assert "Could not be read: 2 rows." in done.err
 
 
 def test_a_file_that_breaks_late_replaces_no_votes(cli, tags, tmp_path):

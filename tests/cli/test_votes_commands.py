@@ -80,8 +80,8 @@ def test_a_table_of_votes_is_read(cli, tags, tmp_path):
     )
     done = cli("votes", "import", table, "-t", tags, "-o", out)
     assert done.code == 3
-    assert done.out.splitlines() == ["ann: 1 votes", "bob: 1 votes"]
-    assert "1 votes on 1 labels are left out" in done.err
+    assert done.out.splitlines() == ["ann: 1 vote", "bob: 1 vote"]
+    assert "Left out: 1 vote on 1 label that the taxonomy lacks" in done.err
     assert "'nowhere'" in done.err
 
 
@@ -95,12 +95,12 @@ def test_a_label_that_is_not_there_is_a_failure_of_who_named_it(cli, tags, tmp_p
     assert told.code == 3
     example = "line 3 of ann on a, 'bread', after line 2"
     assert json.loads(told.out)["repeated"] == {"same": 1, "against": 1, "example": example}
-    assert f"1 rows say the opposite of one before them, which counts, for example {example}" in told.err
+    assert f"Opposite to a row before, which counts: 1 row, for example {example}" in told.err
     failures = json.loads(cli("votes", "summary", out, "--json").out)["failures"]
     assert [(each["voter"], each["kind"], each["kept"]) for each in failures] == [("bob", "outside-taxonomy", 1)]
     table.write_text("voter,document,label\nann,a,bread\nann,a,Bread\n")
     again = cli("votes", "import", table, "-t", tags, "-o", out)
-    assert (again.code, "Note: 1 rows say once more" in again.err) == (0, True)
+    assert (again.code, "Note: said once more: 1 row, for example" in again.err) == (0, True)
 
 
 def test_voters_of_a_table_may_have_been_shown_more(cli, docs, tags, tmp_path):
@@ -108,7 +108,10 @@ def test_voters_of_a_table_may_have_been_shown_more(cli, docs, tags, tmp_path):
     table, out = tmp_path / "people.csv", tmp_path / "v.duckdb"
     table.write_text("voter,document,label\nann,a,bread\nann,elsewhere,bread\n")
     done = cli("votes", "import", table, "-t", tags, "-o", out, "--docs", docs)
-    assert (done.code, "1 documents with votes are not among --docs" in done.err) == (0, True)
+    assert (done.code, "Note: not among --docs, and counted as shown, too: 1 document with votes" in done.err) == (
+        0,
+        True,
+    )
     assert json.loads(cli("votes", "summary", out, "--json").out)["voters"][0]["documents"] == 3
     told = cli("votes", "import", table, "-t", tags, "-o", out, "--docs", docs, "--own-documents")
     assert (told.code, "Give one" in told.err) == (1, True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from labelmill.cli import options
-from labelmill.cli.console import Progress, duration, put, put_json, say
+from labelmill.cli.console import Progress, counted, duration, put, put_json, say
 from labelmill.cli.exchange import ImportChoice, Question, paced
 from labelmill.cli.program import fetch_models
 from labelmill.cli.votes.group import app
@@ -225,8 +225,8 @@ def _report_cast(out: Path, done: VotingProgress, *, as_json: bool) -> None:
         )
     else:
         for voter, count in sorted(done.votes.items()):
-            put(f"{voter}: {count:,} votes")
-        say(f"Done in {duration(done.seconds)}: {done.votes.total():,} votes on {done.documents:,} documents, {out}.")
+            put(f"{voter}: {counted(count, 'vote')}")
+        say(f"Done in {duration(done.seconds)}: {_said(done)}, {out}.")
         if done.requests:
             say(
                 f"The model was sent {done.requests:,} requests, {done.tokens:,} tokens; its answers are kept in {out}."
@@ -262,27 +262,31 @@ def _report_imported(out: Path, found: Imported, *, as_json: bool) -> None:
         )
     else:
         for voter, count in sorted(found.votes.items()):
-            put(f"{voter}: {count:,} votes")
-        say(f"{found.votes.total():,} votes on {found.documents:,} documents are in {out}.")
+            put(f"{voter}: {counted(count, 'vote')}")
+        say(f"In {out}: {_said(found)}.")
     if outside:
         worst = next(iter(outside))
         say(
-            f"{sum(outside.values()):,} votes on {len(outside):,} labels are left out, which the taxonomy lacks, "
-            f"for example {worst!r}: {found.examples[worst]}"
+            f"Left out: {counted(sum(outside.values()), 'vote')} on {counted(len(outside), 'label')} that the taxonomy "
+            f"lacks, for example {worst!r}: {found.examples[worst]}"
         )
     if found.against:
         say(
-            f"{found.against:,} rows say the opposite of one before them, which counts, for example {found.example}. "
+            f"Opposite to a row before, which counts: {counted(found.against, 'row')}, for example {found.example}. "
             "Mend them, and import again."
         )
     if found.same:
         example = "" if found.against else f", for example {found.example}"
-        say(f"Note: {found.same:,} rows say once more what one before them says{example}.")
+        say(f"Note: said once more: {counted(found.same, 'row')}{example}.")
     if found.unshown:
-        say(f"Note: {found.unshown:,} documents with votes are not among --docs; they count as shown, too.")
+        say(f"Note: not among --docs, and counted as shown, too: {counted(found.unshown, 'document')} with votes.")
     _say_rows(found.unreadable, found.rows)
     if outside or found.unreadable or found.against:
         raise typer.Exit(3)
+
+
+def _said(done: Imported | VotingProgress) -> str:
+    return f"{counted(done.votes.total(), 'vote')} on {counted(done.documents, 'document')}"
 
 
 def _rows(rows: Sequence[Failure]) -> list[dict[str, str]]:
@@ -291,7 +295,7 @@ def _rows(rows: Sequence[Failure]) -> list[dict[str, str]]:
 
 def _say_rows(count: int, rows: Sequence[Failure]) -> None:
     if count:
-        say(f"{count:,} rows could not be read:")
+        say(f"Could not be read: {counted(count, 'row')}.")
     for each in rows[:_TOLD]:
         say(f"  {each.source}: {each.message}")
     if count > _TOLD:

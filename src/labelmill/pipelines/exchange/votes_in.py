@@ -13,8 +13,8 @@ from labelmill.errors import InputError
 from labelmill.formats import Judged, Opinion
 from labelmill.pipelines.exchange.reading import Source, open_source
 from labelmill.pipelines.exchange.resolving import Resolver
-from labelmill.pipelines.voting.importing import MOST_ROWS, Imported
-from labelmill.records import Failure
+from labelmill.pipelines.voting.importing import Imported
+from labelmill.pipelines.voting.unread import Unread
 from labelmill.store import Store
 from labelmill.store.vote_writer import MOST_FAILURES, VoteWriter
 from labelmill.store.votes import VoterRow
@@ -56,8 +56,10 @@ def import_opinions(
     survey = _Survey(source, resolver, predictions=predictions)
     if not survey.votes and (resolver.outside or not survey.voters):
         raise _nothing(source, survey, resolver)
-    found = Imported(unreadable=survey.unreadable, outside=Counter(resolver.outside), examples=dict(resolver.examples))
-    found.rows = survey.rows
+    unread = survey.unread
+    found = Imported(
+        unread.unreadable, unread.rows, outside=Counter(resolver.outside), examples=dict(resolver.examples)
+    )
     with ExitStack() as stack:
         store = stack.enter_context(Store(out, write=True))
         writer = stack.enter_context(_writer(store, source, survey, taxonomy))
@@ -79,9 +81,7 @@ class _Survey:
         voters: Who votes: people, and programs where they are wanted, or where there is nobody else.
         votes: How many votes on labels of the taxonomy they cast.
         predicted: Whether programs vote.
-        unreadable: How many entries are of no use.
-        reason: Why the first of them is not.
-        rows: The first of them.
+        unread: Entries that are of no use.
         strange: Of each voter, labels that it names and the taxonomy lacks, as many as are kept.
     """
 
@@ -89,14 +89,11 @@ class _Survey:
         people: Counter[str] = Counter(dict.fromkeys(source.electors.silence if source.electors else (), 0))
         programs: Counter[str] = Counter()
         outside: tuple[Counter[str], Counter[str]] = Counter(), Counter()
-        self.unreadable, self.reason = 0, ""
-        self.rows: list[Failure] = []
+        self.unread = Unread()
         self.strange: dict[str, dict[str, None]] = {}
         for item in source.documents():
             if not isinstance(item, Judged):
-                self.unreadable += 1
-                self.reason = self.reason or f"{item.source}: {item.message}"
-                self.rows += [item] if len(self.rows) < MOST_ROWS else []
+                self.unread.skip(item)
                 continue
             for opinion in item.opinions:
                 counts = programs if opinion.predicted else people
@@ -177,8 +174,9 @@ def _rows(
 
 
 def _nothing(source: Source, survey: _Survey, resolver: Resolver) -> InputError:
-    if survey.reason and not survey.voters:
+    if survey.unread.rows and not survey.voters:
+        first = survey.unread.rows[0]
         remedy = "Check the format that was named."
-        return InputError(f"there is nothing to import, for example {survey.reason}", remedy=remedy)
+        return InputError(f"there is nothing to import, for example {first.source}: {first.message}", remedy=remedy)
     remedy = next(iter(resolver.examples.values()), "Check the format that was named.")
     return InputError("nobody says anything of a label of the taxonomy", path=source.path, remedy=remedy)

@@ -21,7 +21,8 @@ from labelmill.pipelines.voting.interviewing import Interviewer, Prompting
 from labelmill.pipelines.voting.pool import STRIKES, Cast, Worker, list_voters
 from labelmill.pipelines.voting.questioning import Questioning
 from labelmill.pipelines.voting.questionnaire import Questionnaire
-from labelmill.records import Document, Failure
+from labelmill.pipelines.voting.unread import Unread, in_batches
+from labelmill.records import Document
 from labelmill.retrievers.base import Embedder
 from labelmill.retrievers.neighbours import Neighbours
 from labelmill.store import Store
@@ -31,8 +32,6 @@ from labelmill.store.votes import VoterRow
 from labelmill.taxonomy import Taxonomy
 
 LIMIT_SECONDS = 5.0
-MOST_ROWS = 10_000
-"""Of those that are no documents; further ones are counted alone."""
 
 _BATCH, _BATCH_TO_ASK = 256, 32
 """Documents of a commit; fewer where a model is asked, which takes longer."""
@@ -72,14 +71,12 @@ class Electorate:
 
 
 @dataclass(slots=True)
-class VotingProgress:
+class VotingProgress(Unread):
     """How far voting is.
 
     Attributes:
         documents: Shown to all voters.
         total: How many there are, where that is known.
-        unreadable: Rows of the corpus that are no documents.
-        rows: The first of them: where each is, and why.
         votes: Cast, by voter.
         failed: Failures by voter and kind.
         examples: A failure's document and message, by voter and kind.
@@ -91,8 +88,6 @@ class VotingProgress:
 
     documents: int = 0
     total: int | None = None
-    unreadable: int = 0
-    rows: list[Failure] = field(default_factory=list)
     votes: Counter[str] = field(default_factory=Counter)
     failed: Counter[tuple[str, str]] = field(default_factory=Counter)
     examples: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
@@ -180,7 +175,8 @@ def apply_votes(
         workers = [Worker(sources, limit_seconds, strikes) for _ in range(jobs if names else 0)]
         for worker in workers:
             stack.callback(worker.close)
-        running = _cast(_batches(corpus, progress, _BATCH_TO_ASK if asked else _BATCH), names, workers)
+        batches = in_batches(progress.documents_of(corpus.documents()), _BATCH_TO_ASK if asked else _BATCH)
+        running = _cast(batches, names, workers)
         stack.callback(running.close)
         cast: Iterator[tuple[list[Document], dict[str, Cast]]] = running
         if interviewer is not None:
@@ -203,22 +199,6 @@ def apply_votes(
         progress.given_up = sorted(name for name, count in strikes.items() if count >= STRIKES)
         writer.finish(progress.given_up)
     return progress
-
-
-def _batches(corpus: Corpus, progress: VotingProgress, size: int) -> Iterator[list[Document]]:
-    batch: list[Document] = []
-    for item in corpus.documents():
-        if isinstance(item, Failure):
-            progress.unreadable += 1
-            if len(progress.rows) < MOST_ROWS:
-                progress.rows.append(item)
-            continue
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _cast(

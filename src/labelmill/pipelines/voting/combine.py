@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from labelmill import __version__
 from labelmill.errors import InputError
-from labelmill.keys import content_key, text_key
+from labelmill.keys import content_key, key_bits, text_key
 from labelmill.learning.combining import Combination, combine
 from labelmill.pipelines.gold import GoldCorpus
 from labelmill.pipelines.voting.electing import Election, hold_election
@@ -193,15 +192,11 @@ def _lay_out(election: Election, found: Combination, least: float | None, most: 
 
 def _lots(election: Election, document: NDArray[np.int64], label: NDArray[np.int64]) -> NDArray[np.uint64]:
     """Draw a lot for each pair of a document and a label, out of their ids: no label wins all ties of a corpus."""
-    documents = np.array([_hashed(name) for name in election.documents], dtype=np.uint64)
-    labels = np.array([_hashed(each.id) for each in election.taxonomy.labels], dtype=np.uint64)
+    documents = key_bits(text_key(name) for name in election.documents)
+    labels = key_bits(text_key(each.id) for each in election.taxonomy.labels)
     lots = documents[document] + labels[label]
     lots = (lots ^ (lots >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15)
     return np.asarray(lots ^ (lots >> np.uint64(32)))
-
-
-def _hashed(name: str) -> int:
-    return int.from_bytes(blake2b(name.encode("utf-8", "replace"), digest_size=8).digest(), "little")
 
 
 def _program(

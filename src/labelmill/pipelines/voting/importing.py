@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -13,7 +13,8 @@ from uuid import uuid4
 from labelmill.corpus import Corpus, read_documents
 from labelmill.errors import GoldError, InputError
 from labelmill.pipelines.confidence import claims_probabilities
-from labelmill.records import Document, Failure
+from labelmill.pipelines.voting.unread import Unread, in_batches
+from labelmill.records import Document
 from labelmill.store import Store
 from labelmill.store.incoming import Incoming
 from labelmill.store.reader import choose_run, read_taxonomy
@@ -23,23 +24,18 @@ from labelmill.store.votes import VoterRow
 from labelmill.taxonomy import Taxonomy
 
 DEPTH = 50
-MOST_ROWS = 10_000
-"""Of those that are no documents; further ones are counted alone."""
-
 _BATCH = 1000
 
 
 @dataclass(slots=True)
-class Imported:
+class Imported(Unread):
     """What was brought in.
 
     Attributes:
         votes: By voter.
         documents: How many there are.
-        unreadable: Rows that are no documents.
         outside: Labels that the taxonomy does not have, and on how many votes.
         examples: Why, of each of them.
-        rows: Those that are no documents, the first of them: where each is, and why.
         same: Rows of a table that say once more what one before them says.
         against: Rows of a table that say the opposite of one before them, which counts.
         example: One of these.
@@ -48,20 +44,12 @@ class Imported:
 
     votes: Counter[str] = field(default_factory=Counter)
     documents: int = 0
-    unreadable: int = 0
     outside: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
-    rows: list[Failure] = field(default_factory=list)
     same: int = 0
     against: int = 0
     example: str = ""
     unshown: int = 0
-
-    def skip(self, row: Failure) -> None:
-        """Count a row that is no document."""
-        self.unreadable += 1
-        if len(self.rows) < MOST_ROWS:
-            self.rows.append(row)
 
 
 def import_runs(source: str | Path, out: str | Path, runs: Sequence[str] = (), *, depth: int = DEPTH) -> Imported:
@@ -101,7 +89,7 @@ def import_runs(source: str | Path, out: str | Path, runs: Sequence[str] = (), *
         documents = writer.documents()
         votes = writer.count()
         writer.finish()
-    return Imported(Counter(votes), documents)
+    return Imported(votes=Counter(votes), documents=documents)
 
 
 def import_labels(
@@ -122,7 +110,7 @@ def import_labels(
     """
     found = Imported()
     items = read_documents(paths, id_field=id_field, text_field=text_field, labels_field=labels_field)
-    batches = _labelled(items, found)
+    batches = in_batches((each for each in found.documents_of(items) if each.labels is not None), _BATCH)
     first = next(batches, None)  # before the file is opened: what the voter said is not dropped for nothing
     if first is None:
         raise InputError(
@@ -137,21 +125,6 @@ def import_labels(
         _fail(writer, voter, found)
         writer.finish()
     return found
-
-
-def _labelled(items: Iterable[Document | Failure], found: Imported) -> Iterator[list[Document]]:
-    """Batch the documents that have labels, perhaps none; count what is no document."""
-    batch: list[Document] = []
-    for item in items:
-        if isinstance(item, Failure):
-            found.skip(item)
-        elif item.labels is not None:
-            batch.append(item)
-        if len(batch) == _BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _write(writer: VoteWriter, voter: str, batch: Sequence[Document], taxonomy: Taxonomy, found: Imported) -> None:
@@ -218,7 +191,7 @@ def import_votes(
         if not voters:
             raise InputError("no vote is on a label of the taxonomy", path=path, remedy=_first(found))
         if shown is not None:
-            found.unshown = incoming.show(_ids(shown, found))
+            found.unshown = incoming.show(each.id for each in found.documents_of(shown.documents()))
         rows = [VoterRow(each, "imported", str(path)) for each in voters]
         with VoteWriter(store, rows, taxonomy, uuid4().hex, apart=own_documents) as writer:
             for group in [[each] for each in voters] if own_documents else [voters]:
@@ -233,14 +206,6 @@ def import_votes(
             found.documents = incoming.documents()
             writer.finish()
     return found
-
-
-def _ids(corpus: Corpus, found: Imported) -> Iterator[str]:
-    for item in corpus.documents():
-        if isinstance(item, Failure):
-            found.skip(item)
-        else:
-            yield item.id
 
 
 def _first(found: Imported) -> str:
